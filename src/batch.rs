@@ -1,0 +1,150 @@
+//! Runs messages through the handler, for both hosts: order within a group, time left, panics, one [`Verdict`] each.
+//!
+//! It starts every message as a task of its own and answers as each one ends, so that a slow message holds nothing
+//! up. It does not know queues: the host turns each verdict into deletes, visibility changes and responses.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::handler::{Handler, Outcome};
+use crate::message::Message;
+
+/// How a message ended, before the host settles it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The handler answered.
+    Handled(Outcome),
+    /// The handler panicked, with this message. Settled as a retry.
+    Panicked(String),
+    /// The handler overran its own timeout and was aborted. Settled as a retry.
+    TimedOut(Duration),
+    /// Time was up before the handler answered (it was aborted) or began. Given back with visibility 0.
+    Late,
+    /// An earlier message of its FIFO group did not finish, so this one was not started. Given back.
+    Blocked,
+}
+
+/// What bounds the handling of messages inside one host.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Handlers that run at once.
+    pub concurrency: Arc<Semaphore>,
+    /// A handler that takes longer is aborted.
+    pub handler_timeout: Option<Duration>,
+    /// Cancelled when time is up: the Lambda deadline less a margin, or the end of the worker's drain budget.
+    pub time_up: CancellationToken,
+}
+
+/// Something that happened to a message.
+#[derive(Debug)]
+pub enum Event {
+    /// Its handler is about to run.
+    Started(Arc<Message>),
+    /// It has ended: no task of ours holds it any more.
+    Ended(Arc<Message>, Verdict),
+}
+
+/// Runs `messages` and sends what happens to each of them to `events`; returns when all have ended.
+///
+/// Messages with a group id, when `ordered`, run one after the other within their group; the first that does not end
+/// [`Outcome::Done`] or [`Outcome::Reject`] blocks the rest of its group, so that order is kept on redelivery.
+pub async fn run<H: Handler>(
+    handler: &Arc<H>,
+    messages: Vec<Arc<Message>>,
+    ordered: bool,
+    limits: &Limits,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    let mut lanes: Vec<Vec<Arc<Message>>> = Vec::new();
+    let mut lane_of_group: HashMap<String, usize> = HashMap::new();
+    for message in messages {
+        match message.group_id.as_ref().filter(|_| ordered) {
+            Some(group) => {
+                let lane = *lane_of_group.entry(group.clone()).or_insert_with(|| {
+                    lanes.push(Vec::new());
+                    lanes.len() - 1
+                });
+                lanes[lane].push(message);
+            }
+            None => lanes.push(vec![message]),
+        }
+    }
+    let mut tasks = JoinSet::new();
+    for lane in lanes {
+        tasks.spawn(run_lane(handler.clone(), lane, limits.clone(), events.clone()));
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn run_lane<H: Handler>(
+    handler: Arc<H>,
+    lane: Vec<Arc<Message>>,
+    limits: Limits,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    let mut blocked = false;
+    for message in lane {
+        let verdict = if blocked { Verdict::Blocked } else { run_one(&handler, &message, &limits, &events).await };
+        blocked |= !matches!(verdict, Verdict::Handled(Outcome::Done | Outcome::Reject { .. }));
+        // A closed receiver means that the host is gone, and with it all interest in the verdict.
+        let _ = events.send(Event::Ended(message, verdict));
+    }
+}
+
+async fn run_one<H: Handler>(
+    handler: &Arc<H>,
+    message: &Arc<Message>,
+    limits: &Limits,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Verdict {
+    let _permit = tokio::select! {
+        biased;
+        () = limits.time_up.cancelled() => return Verdict::Late,
+        permit = limits.concurrency.acquire() => match permit {
+            Ok(permit) => permit,
+            Err(_) => return Verdict::Late,
+        },
+    };
+    let _ = events.send(Event::Started(message.clone()));
+    // A task of its own, so that a panic ends this message alone.
+    let mut handling = AbortOnDropHandle::new(tokio::spawn({
+        let (handler, message) = (handler.clone(), message.clone());
+        async move { handler.handle(&message).await }
+    }));
+    let overran = async {
+        match limits.handler_timeout {
+            Some(limit) => sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    let too_late = tokio::select! {
+        biased;
+        answer = &mut handling => return verdict(answer, Verdict::Late),
+        () = limits.time_up.cancelled() => Verdict::Late,
+        () = overran => Verdict::TimedOut(limits.handler_timeout.unwrap_or_default()),
+    };
+    // Given back only once its task has ended, so that two never hold it.
+    handling.abort();
+    verdict(handling.await, too_late)
+}
+
+fn verdict(answer: Result<Outcome, JoinError>, aborted: Verdict) -> Verdict {
+    match answer {
+        Ok(outcome) => Verdict::Handled(outcome),
+        Err(error) if error.is_panic() => Verdict::Panicked(panic_text(&*error.into_panic())),
+        Err(_) => aborted,
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("the handler panicked").to_owned()
+}

@@ -1,0 +1,188 @@
+//! What happened: one [`Run`] from every engine, read by every report. Versioned JSON, all times in scenario seconds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this schema; a reader refuses another.
+pub const SCHEMA: &str = "twinscale/run/1";
+
+/// One scenario, run through one engine on one or both targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// `local`, `simulated` or `aws`.
+    pub engine: String,
+    /// The scenario as resolved: every setting that was in force, defaults included.
+    pub scenario: serde_json::Value,
+    /// How many times faster than scenario time the run went; null in virtual time and on AWS.
+    pub speed: Option<f64>,
+    /// The targets that ran.
+    pub targets: Targets,
+    /// What the reader should know before trusting a figure.
+    pub warnings: Vec<String>,
+}
+
+/// The two targets; one may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Targets {
+    /// The worker, scaled by KEDA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eks: Option<Target>,
+    /// The function behind an event source mapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<Target>,
+}
+
+impl Targets {
+    /// The targets that ran, with the names they have in JSON.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Target)> {
+        [("eks", &self.eks), ("lambda", &self.lambda)].into_iter().filter_map(|(name, t)| Some((name, t.as_ref()?)))
+    }
+}
+
+/// What one target did with the scenario.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// How messages ended.
+    pub messages: Messages,
+    /// First send to last delete; null if the queue never drained.
+    pub drain_seconds: Option<f64>,
+    /// First send to capacity back at its minimum; null if it never came back.
+    pub floor_seconds: Option<f64>,
+    /// True when the idle tail after `drain_seconds` was computed from the policy in virtual time, not waited for.
+    pub floor_simulated: bool,
+    /// Sent to done (deleted).
+    pub latency_seconds: Option<Latency>,
+    /// The distribution behind `latency_seconds`: counts by upper bound in seconds, ascending.
+    pub latency_histogram: Vec<Bucket>,
+    /// At least one a scenario second.
+    pub samples: Vec<Sample>,
+    /// Every change of capacity, and every look at the queue that explains one.
+    pub decisions: Vec<Decision>,
+    /// Highest number of pods, or of concurrent invocations.
+    pub peak_capacity: u32,
+    /// Messages that one unit of capacity works on at once, and how many it takes at a time.
+    pub in_host_concurrency: u32,
+    /// SQS requests from the first send to the last delete.
+    pub requests: Requests,
+    /// What is billed.
+    pub usage: Usage,
+    /// Highest delay of our own timers on this machine, in scenario seconds: the local engine's error bar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overhead_seconds: Option<f64>,
+    /// Fields that are null because this engine or target cannot know them, each with the reason.
+    pub unavailable: BTreeMap<String, String>,
+}
+
+/// How messages ended. `sent = done + rejected + lost + unaccounted` when the run has drained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Messages {
+    /// Accepted by the queue.
+    pub sent: u64,
+    /// Deleted after [`Outcome::Done`](crate::handler::Outcome::Done).
+    pub done: u64,
+    /// Receives that ended in a retry.
+    pub retried: Option<u64>,
+    /// Moved to the dead-letter queue, by reject or by redrive.
+    pub rejected: u64,
+    /// Receives of a message beyond those that its retries and give-backs explain.
+    pub duplicates: Option<u64>,
+    /// Neither done nor in any queue at the end.
+    pub lost: Option<u64>,
+    /// Not covered by the journal (AWS only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unaccounted: Option<u64>,
+}
+
+/// Percentiles of one distribution, in scenario seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// The slowest.
+    pub max: f64,
+}
+
+/// One bucket of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Upper bound, inclusive, in scenario seconds.
+    pub le: f64,
+    /// Messages in this bucket alone.
+    pub count: u64,
+}
+
+/// One look at the queue and the capacity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Scenario seconds since the first send.
+    pub t: f64,
+    /// Messages that could be received.
+    pub visible: u64,
+    /// Messages that a consumer holds.
+    pub in_flight: u64,
+    /// Pods that exist, or invocations under way.
+    pub capacity: u32,
+}
+
+/// One scaling decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Scenario seconds since the first send.
+    pub t: f64,
+    /// Capacity before.
+    pub from: u32,
+    /// Capacity asked for.
+    pub to: u32,
+    /// Who decided: `keda`, `hpa` or `event-source-mapping`.
+    pub by: String,
+    /// The owner's word: `ScaleUpLimit`, `Activated` …; null where the engine cannot know.
+    pub reason: Option<String>,
+    /// What was seen and computed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// SQS requests by action. A batch call is one request for each 64 KiB of payload that it carries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Requests {
+    /// SendMessage and SendMessageBatch.
+    pub send: Option<u64>,
+    /// Receives that brought a message.
+    pub receive: Option<u64>,
+    /// Receives that brought none.
+    pub empty_receive: Option<u64>,
+    /// DeleteMessage and DeleteMessageBatch.
+    pub delete: Option<u64>,
+    /// ChangeMessageVisibility and its batch.
+    pub change_visibility: Option<u64>,
+}
+
+impl Requests {
+    /// Send, receive and delete requests a message: what design and README call requests a message.
+    pub fn per_message(&self, messages: u64) -> Option<f64> {
+        let total = self.send? + self.receive? + self.delete?;
+        (messages > 0).then(|| total as f64 / messages as f64)
+    }
+}
+
+/// What is billed, in scenario time. Null where a target has no such thing, or the engine cannot know it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Seconds of pods that exist, summed, until capacity is back at its minimum.
+    pub pod_seconds: Option<f64>,
+    /// Billed duration × memory.
+    pub gb_seconds: Option<f64>,
+    /// Invocations of the function.
+    pub invocations: Option<u64>,
+    /// Execution environments started.
+    pub cold_starts: Option<u64>,
+}

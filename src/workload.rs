@@ -1,0 +1,295 @@
+//! The handler that ships: it waits, computes and holds memory, as much a message as it is told.
+//!
+//! **This is the file to replace with your own work.** Both hosts call [`handler`] once, when they start.
+//!
+//! What a message costs and how it ends is drawn from (seed, number of the message, attempt) alone, so the same
+//! message has the same luck on both hosts and in every engine.
+
+use std::f64::consts::TAU;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::handler::{Handler, Outcome};
+use crate::message::Message;
+
+/// Makes the handler that both hosts run.
+pub fn handler(work: Work) -> impl Handler {
+    Workload { work, computing: AtomicU32::new(0) }
+}
+
+struct Workload {
+    work: Work,
+    /// Messages in their computing part: they share the host's processors.
+    computing: AtomicU32,
+}
+
+impl Handler for Workload {
+    async fn handle(&self, message: &Message) -> Outcome {
+        let drawn = self.work.draw(number(&message.body), message.receive_count);
+        let held = vec![1_u8; (self.work.memory_mib as usize) << 20];
+        if !self.work.cpu.is_zero() {
+            self.compute().await;
+        }
+        if !drawn.wait.is_zero() {
+            tokio::time::sleep(drawn.wait).await;
+        }
+        std::hint::black_box(held);
+        drawn.outcome
+    }
+}
+
+impl Workload {
+    /// Spends the processor time for real, then sleeps for as long as this host's share would have stretched it.
+    async fn compute(&self) {
+        let began = tokio::time::Instant::now();
+        let sharing = self.computing.fetch_add(1, Ordering::Relaxed) + 1;
+        let cpu = self.work.cpu;
+        // Dropped with the handler when time is up; the burning itself is bounded by `cpu`.
+        let _ = tokio::task::spawn_blocking(move || {
+            let until = Instant::now() + cpu;
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+        })
+        .await;
+        tokio::time::sleep_until(began + self.work.stretched(sharing)).await;
+        self.computing.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What one message costs, and how often it fails. The same type describes it in a scenario and in the environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Work {
+    /// Seed of every draw.
+    pub seed: u64,
+    /// Time spent waiting for something else: a database, another service.
+    pub wait: Wait,
+    /// Processor time on one whole vCPU.
+    #[serde(with = "duration_text")]
+    pub cpu: Duration,
+    /// vCPUs that this host may use: the pod's limit, or Lambda's memory / 1,769 MB.
+    pub cpu_limit: f64,
+    /// Memory held while a message is handled, in MiB.
+    pub memory_mib: u32,
+    /// Share of attempts that end in a retry, 0 to 1.
+    pub retry_share: f64,
+    /// Share of attempts that end in a reject, 0 to 1; the two shares may not sum to more than 1.
+    pub reject_share: f64,
+}
+
+impl Default for Work {
+    /// The article's: 1.0 to 2.5 s of waiting, nothing fails.
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            wait: Wait::Uniform { min: Duration::from_secs(1), max: Duration::from_millis(2500) },
+            cpu: Duration::ZERO,
+            cpu_limit: 1.0,
+            memory_mib: 0,
+            retry_share: 0.0,
+            reject_share: 0.0,
+        }
+    }
+}
+
+/// How long a message waits. Written `constant:10ms`, `uniform:1s-2.5s` or `lognormal:1.5s,0.4` (median, sigma).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Wait {
+    /// Always the same.
+    Constant(Duration),
+    /// Evenly between the two.
+    Uniform {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// `median × e^(sigma × N(0,1))`: what services with a long tail look like.
+    Lognormal {
+        /// Half of the messages are faster.
+        median: Duration,
+        /// Standard deviation of the logarithm.
+        sigma: f64,
+    },
+}
+
+/// The luck of one attempt at one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// Time to wait.
+    pub wait: Duration,
+    /// How the attempt ends.
+    pub outcome: Outcome,
+}
+
+impl Work {
+    /// Draws the luck of attempt `attempt` (the receive count, from 1) at message `number`.
+    pub fn draw(&self, number: u64, attempt: u32) -> Drawn {
+        let key = mix(mix(self.seed ^ mix(number)) ^ u64::from(attempt));
+        let fate = unit(mix(key ^ 1));
+        let outcome = if fate < self.retry_share {
+            Outcome::retry("drawn by the workload (WORK_RETRY_SHARE)")
+        } else if fate < self.retry_share + self.reject_share {
+            Outcome::reject("drawn by the workload (WORK_REJECT_SHARE)")
+        } else {
+            Outcome::Done
+        };
+        Drawn { wait: self.wait.draw(unit(mix(key ^ 2)), unit(mix(key ^ 3))), outcome }
+    }
+
+    /// Wall-clock time of the computing part while `sharing` messages (this one included) compute on this host.
+    pub fn stretched(&self, sharing: u32) -> Duration {
+        self.cpu.mul_f64((f64::from(sharing.max(1)) / self.cpu_limit).max(1.0))
+    }
+}
+
+impl Wait {
+    /// Draws from two independent numbers, each in 0..1. Only `libm` and exact operations, so the result is the same
+    /// on every machine.
+    fn draw(&self, u: f64, v: f64) -> Duration {
+        match *self {
+            Self::Constant(wait) => wait,
+            Self::Uniform { min, max } => min + (max - min).mul_f64(u),
+            Self::Lognormal { median, sigma } => {
+                // Box–Muller; 1 − u is in (0, 1], so the logarithm is finite.
+                let normal = libm::sqrt(-2.0 * libm::log(1.0 - u)) * libm::cos(TAU * v);
+                // A day bounds what one message can take, whatever sigma is.
+                Duration::from_secs_f64((median.as_secs_f64() * libm::exp(sigma * normal)).min(86_400.0))
+            }
+        }
+    }
+
+    /// The same distribution, `factor` times as long.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        match *self {
+            Self::Constant(wait) => Self::Constant(wait.mul_f64(factor)),
+            Self::Uniform { min, max } => Self::Uniform { min: min.mul_f64(factor), max: max.mul_f64(factor) },
+            Self::Lognormal { median, sigma } => Self::Lognormal { median: median.mul_f64(factor), sigma },
+        }
+    }
+}
+
+/// The number of a message: the low 62 bits of a UUID body (those that no UUID variant claims), or a hash of any other
+/// body. Loads number their messages by sending [`body`]s.
+pub fn number(body: &str) -> u64 {
+    match Uuid::try_parse(body) {
+        Ok(uuid) => uuid.as_u64_pair().1 & (u64::MAX >> 2),
+        Err(_) => body.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte))),
+    }
+}
+
+/// The body of message `number`: a UUID (version 8) that carries it, told apart from other runs' by `seed`.
+pub fn body(seed: u64, number: u64) -> String {
+    let bits = (u128::from(mix(seed)) << 64) | u128::from(number);
+    let version_and_variant = 0x0000_0000_0000_f000_c000_0000_0000_0000;
+    let bits = (bits & !version_and_variant) | 0x0000_0000_0000_8000_8000_0000_0000_0000;
+    Uuid::from_u128(bits).to_string()
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea and Flood, 2014): every bit of the input moves every bit of the output.
+pub fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// The upper 53 bits as a number in 0..1.
+pub fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+impl TryFrom<String> for Wait {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for Wait {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = || format!("'{text}' is no wait: write constant:10ms, uniform:1s-2.5s or lognormal:1.5s,0.4");
+        let (kind, rest) = text.split_once(':').unwrap_or(("constant", text));
+        match kind {
+            "constant" => Ok(Self::Constant(parse_duration(rest).ok_or_else(advice)?)),
+            "uniform" => {
+                let (min, max) = rest.split_once('-').ok_or_else(advice)?;
+                let (min, max) = parse_duration(min).zip(parse_duration(max)).ok_or_else(advice)?;
+                if min > max { Err(advice()) } else { Ok(Self::Uniform { min, max }) }
+            }
+            "lognormal" => {
+                let (median, sigma) = rest.split_once(',').ok_or_else(advice)?;
+                let sigma: f64 = sigma.trim().parse().map_err(|_| advice())?;
+                if !(0.0..=5.0).contains(&sigma) {
+                    return Err(format!("'{text}': sigma must be between 0 and 5"));
+                }
+                Ok(Self::Lognormal { median: parse_duration(median).ok_or_else(advice)?, sigma })
+            }
+            _ => Err(advice()),
+        }
+    }
+}
+
+impl From<Wait> for String {
+    fn from(wait: Wait) -> Self {
+        match wait {
+            Wait::Constant(wait) => format!("constant:{}", format_duration(wait)),
+            Wait::Uniform { min, max } => format!("uniform:{}-{}", format_duration(min), format_duration(max)),
+            Wait::Lognormal { median, sigma } => format!("lognormal:{},{sigma}", format_duration(median)),
+        }
+    }
+}
+
+/// Reads `10ms`, `2.5s`, `500us`, `3m` or `1h`, up to a day; `None` for anything else.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let amount: f64 = text[..digits].parse().ok()?;
+    let unit_secs = match &text[digits..] {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ if amount == 0.0 => 0.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(amount * unit_secs).ok().filter(|d| *d <= Duration::from_secs(86_400))
+}
+
+/// Writes what [`parse_duration`] reads, to the microsecond.
+pub fn format_duration(duration: Duration) -> String {
+    match duration.as_micros() {
+        micros if micros % 1_000_000 == 0 => format!("{}s", micros / 1_000_000),
+        micros if micros % 1_000 == 0 => format!("{}ms", micros / 1_000),
+        micros => format!("{micros}us"),
+    }
+}
+
+/// For `#[serde(with)]`: a duration as [`parse_duration`] reads it.
+pub mod duration_text {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// Writes the text form.
+    pub fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&super::format_duration(*duration))
+    }
+
+    /// Reads the text form.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        super::parse_duration(&text)
+            .ok_or_else(|| D::Error::custom(format!("'{text}' is no duration: write 10ms, 2.5s or 3m")))
+    }
+}
