@@ -16,14 +16,16 @@
 //!
 //! | room | may import |
 //! |---|---|
-//! | [`message`], [`config`], [`shutdown`], [`telemetry`] | nothing of ours |
-//! | [`handler`], [`queue`], [`journal`] | message |
+//! | [`message`], [`shutdown`], [`telemetry`] | nothing of ours |
+//! | [`handler`], [`queue`] | message |
+//! | [`journal`] | message, queue |
 //! | [`workload`], [`batch`] | handler, message |
+//! | [`config`] | workload (its settings come from the environment too) |
 //! | [`http`] | message, queue, config, shutdown, telemetry |
 //! | [`worker`], [`function`], the binaries | any room above |
 //! | `compare` (feature of that name) | see its own page; the service never imports it |
 //!
-//! `tests/rooms.rs` keeps this table true. `src/` itself runs in production; [`compare`] is the laboratory.
+//! `tests/it/rooms.rs` keeps this table true. `src/` itself runs in production; [`compare`] is the laboratory.
 //!
 //! To run your own code, replace [`workload`]: it is the one file that a user edits.
 

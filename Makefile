@@ -1,0 +1,38 @@
+# make            lists the targets
+# make compare    runs the article's workload through both targets and compares them
+# make test       sets up what the tests need, and runs them
+.DEFAULT_GOAL := help
+SCENARIO ?= article
+SPEED    ?= 10
+OUT      ?= out
+ARGS     ?=
+CARGO    ?= cargo
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the release binaries
+	$(CARGO) build --release --locked
+
+compare: build ## one workload through both targets, one table, out/run.json (SCENARIO=, SPEED=, OUT=, ARGS=)
+	target/release/twinscale compare --scenario $(SCENARIO) --speed $(SPEED) --out $(OUT) $(ARGS)
+
+test: test-setup ## set up what the tests need, and run them
+	$(CARGO) test --locked
+
+test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the protocol tests
+	tests/clients/setup.sh
+
+lint: ## formatting, clippy, both feature sets
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --bins -- -D warnings
+
+deny: ## licences, sources and banned crates of the dependencies
+	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny --offline check bans licenses sources
+
+bench: build ## every speed, size and cost claim, as ratios
+	$(CARGO) bench --locked
+
+.PHONY: help build compare test test-setup lint deny bench
