@@ -45,17 +45,35 @@ impl Workload {
     /// Spends the processor time for real, then sleeps for as long as this host's share would have stretched it.
     async fn compute(&self) {
         let began = tokio::time::Instant::now();
-        let sharing = self.computing.fetch_add(1, Ordering::Relaxed) + 1;
+        let sharing = Sharing::of(&self.computing);
         let cpu = self.work.cpu;
-        // Dropped with the handler when time is up; the burning itself is bounded by `cpu`.
-        let _ = tokio::task::spawn_blocking(move || {
+        // Off the async threads, so that computing holds up no other message.
+        let burning = tokio::task::spawn_blocking(move || {
             let until = Instant::now() + cpu;
             while Instant::now() < until {
                 std::hint::spin_loop();
             }
-        })
-        .await;
-        tokio::time::sleep_until(began + self.work.stretched(sharing)).await;
+        });
+        if burning.await.is_ok() {
+            tokio::time::sleep_until(began + self.work.stretched(sharing.count)).await;
+        }
+    }
+}
+
+/// Counts one message among those that compute, for as long as it lives: also when its handler is aborted.
+struct Sharing<'a> {
+    computing: &'a AtomicU32,
+    count: u32,
+}
+
+impl<'a> Sharing<'a> {
+    fn of(computing: &'a AtomicU32) -> Self {
+        Self { computing, count: computing.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}
+
+impl Drop for Sharing<'_> {
+    fn drop(&mut self) {
         self.computing.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -128,6 +146,23 @@ pub struct Drawn {
 }
 
 impl Work {
+    /// What is wrong with these settings: the field, and what to write instead. Empty when all is well.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let mut mistakes = Vec::new();
+        for (field, share) in [("retry_share", self.retry_share), ("reject_share", self.reject_share)] {
+            if !(0.0..=1.0).contains(&share) {
+                mistakes.push((field, format!("{share} is no share: write a number from 0 to 1")));
+            }
+        }
+        if mistakes.is_empty() && self.retry_share + self.reject_share > 1.0 {
+            mistakes.push(("reject_share", "retry_share and reject_share sum to more than 1".to_owned()));
+        }
+        if !(self.cpu_limit > 0.0 && self.cpu_limit <= 1024.0) {
+            mistakes.push(("cpu_limit", format!("{} vCPUs: write a number above 0, up to 1024", self.cpu_limit)));
+        }
+        mistakes
+    }
+
     /// Draws the luck of attempt `attempt` (the receive count, from 1) at message `number`.
     pub fn draw(&self, number: u64, attempt: u32) -> Drawn {
         let key = mix(mix(self.seed ^ mix(number)) ^ u64::from(attempt));
@@ -291,5 +326,107 @@ pub mod duration_text {
         let text = String::deserialize(from)?;
         super::parse_duration(&text)
             .ok_or_else(|| D::Error::custom(format!("'{text}' is no duration: write 10ms, 2.5s or 3m")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(wait: &str) -> Work {
+        Work { wait: wait.parse().expect("a wait"), ..Work::default() }
+    }
+
+    #[test]
+    fn the_same_message_has_the_same_luck_and_another_attempt_has_another() {
+        let work = work("uniform:1s-2.5s");
+        assert_eq!(work.draw(7, 1), work.draw(7, 1));
+        assert_ne!(work.draw(7, 1).wait, work.draw(7, 2).wait);
+        assert_ne!(work.draw(7, 1).wait, work.draw(8, 1).wait);
+        // Pinned: the value must not move between machines or releases.
+        assert_eq!(work.draw(7, 1).wait, Duration::from_nanos(1_689_993_357));
+    }
+
+    #[test]
+    fn a_body_carries_its_number_through_the_queue() {
+        for n in [0, 1, 999, u64::MAX >> 2] {
+            let body = body(42, n);
+            assert_eq!(number(&body), n);
+            assert_eq!(Uuid::try_parse(&body).expect("a UUID").get_version_num(), 8);
+        }
+        assert_ne!(body(1, 5), body(2, 5));
+        assert_ne!(number("one body"), number("another body"));
+    }
+
+    #[test]
+    fn waits_follow_their_distribution() {
+        let seconds = |wait: &str| {
+            let work = work(wait);
+            let mut waits: Vec<f64> = (0..20_000).map(|n| work.draw(n, 1).wait.as_secs_f64()).collect();
+            waits.sort_by(f64::total_cmp);
+            waits
+        };
+        let uniform = seconds("uniform:1s-2.5s");
+        assert!(uniform[0] >= 1.0 && uniform[19_999] <= 2.5);
+        assert!((uniform.iter().sum::<f64>() / 20_000.0 - 1.75).abs() < 0.01);
+        let lognormal = seconds("lognormal:1.5s,0.4");
+        assert!((lognormal[10_000] - 1.5).abs() < 0.03, "median {}", lognormal[10_000]);
+        // P(X < median × e^sigma) = 0.8413 for a lognormal.
+        let below = lognormal.iter().filter(|s| **s < 1.5 * 0.4_f64.exp()).count() as f64 / 20_000.0;
+        assert!((below - 0.8413).abs() < 0.01, "{below}");
+    }
+
+    #[test]
+    fn shares_of_retries_and_rejects_are_kept() {
+        let work = Work { retry_share: 0.2, reject_share: 0.1, ..Work::default() };
+        let outcomes: Vec<Outcome> = (0..20_000).map(|n| work.draw(n, 1).outcome).collect();
+        let share = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|o| wanted(o)).count() as f64 / 20_000.0;
+        assert!((share(|o| matches!(o, Outcome::Retry { .. })) - 0.2).abs() < 0.01);
+        assert!((share(|o| matches!(o, Outcome::Reject { .. })) - 0.1).abs() < 0.01);
+    }
+
+    #[test]
+    fn waits_are_read_as_they_are_written_and_mistakes_say_what_to_write() {
+        for text in ["constant:10ms", "uniform:1s-2500ms", "lognormal:1500ms,0.4", "constant:0s"] {
+            let wait: Wait = text.parse().expect(text);
+            assert_eq!(String::from(wait), text);
+        }
+        assert_eq!("10ms".parse(), Ok(Wait::Constant(Duration::from_millis(10))));
+        for text in
+            ["", "fast", "uniform:2s-1s", "uniform:1s", "lognormal:1s,-1", "lognormal:1s,NaN", "constant:-1s", "1e999s"]
+        {
+            let mistake = text.parse::<Wait>().expect_err(text);
+            assert!(mistake.contains("write constant:10ms") || mistake.contains("between 0 and 5"), "{mistake}");
+        }
+    }
+
+    #[test]
+    fn the_computing_part_is_stretched_by_the_share_of_the_host() {
+        let work = |cpu_limit| Work { cpu: Duration::from_millis(100), cpu_limit, ..Work::default() };
+        // Alone on a whole vCPU, four on one, one on half, and never faster than one vCPU.
+        assert_eq!(work(1.0).stretched(1), Duration::from_millis(100));
+        assert_eq!(work(1.0).stretched(4), Duration::from_millis(400));
+        assert_eq!(work(0.5).stretched(1), Duration::from_millis(200));
+        assert_eq!(work(4.0).stretched(2), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn impossible_settings_are_named() {
+        let fields = |work: Work| work.mistakes().into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+        assert!(fields(Work::default()).is_empty());
+        let work = Work { retry_share: f64::NAN, reject_share: -0.1, cpu_limit: 0.0, ..Work::default() };
+        assert_eq!(fields(work), ["retry_share", "reject_share", "cpu_limit"]);
+        assert_eq!(fields(Work { retry_share: 0.6, reject_share: 0.6, ..Work::default() }), ["reject_share"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_aborted_handler_no_longer_shares_the_processor() {
+        let workload = Workload {
+            work: Work { cpu: Duration::from_millis(1), cpu_limit: 0.001, ..Work::default() },
+            computing: AtomicU32::new(0),
+        };
+        let message = Message::default();
+        assert!(tokio::time::timeout(Duration::from_millis(10), workload.handle(&message)).await.is_err());
+        assert_eq!(workload.computing.load(Ordering::Relaxed), 0);
     }
 }
