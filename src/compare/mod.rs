@@ -9,5 +9,6 @@
 //! `load`, `sqs`, `scaling`, `run` and `cost` are pure: they take `now` and their chance as arguments, import nothing
 //! but std, serde and each other downwards, and are shared by the engines.
 
+pub mod local;
 pub mod run;
 pub mod scaling;

@@ -1,0 +1,3 @@
+//! Real time: real worker and function processes against the embedded queue, in scenario time.
+
+pub mod clock;
