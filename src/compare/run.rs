@@ -1,6 +1,7 @@
 //! What happened: one [`Run`] from every engine, read by every report. Versioned JSON, all times in scenario seconds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,28 @@ pub struct Latency {
     pub max: f64,
 }
 
+/// Sums up the latencies of the messages that were done: percentiles by nearest rank, and the histogram behind them.
+///
+/// A bucket ends at a whole number of milliseconds with two significant digits, so that it is at most 10 % wide.
+pub fn latencies(mut all: Vec<Duration>) -> (Option<Latency>, Vec<Bucket>) {
+    all.sort_unstable();
+    let Some(max) = all.last() else { return (None, Vec::new()) };
+    let at = |percent: usize| all[(all.len() * percent).div_ceil(100).max(1) - 1].as_secs_f64();
+    let summary = Latency { p50: at(50), p90: at(90), p95: at(95), p99: at(99), max: max.as_secs_f64() };
+    let mut buckets: BTreeMap<u128, u64> = BTreeMap::new();
+    for latency in &all {
+        *buckets.entry(two_digits(latency.as_nanos().div_ceil(1_000_000))).or_default() += 1;
+    }
+    let buckets = buckets.into_iter().map(|(ms, count)| Bucket { le: ms as f64 / 1000.0, count }).collect();
+    (Some(summary), buckets)
+}
+
+/// Rounds up to two significant digits.
+fn two_digits(value: u128) -> u128 {
+    let step = 10_u128.pow(value.checked_ilog10().unwrap_or(0).saturating_sub(1));
+    value.div_ceil(step) * step
+}
+
 /// One bucket of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
@@ -185,4 +208,20 @@ pub struct Usage {
     pub invocations: Option<u64>,
     /// Execution environments started.
     pub cold_starts: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_latencies_that_occurred_and_buckets_hold_every_message() {
+        let (latency, buckets) = latencies((1..=200).rev().map(|n| Duration::from_millis(n * 10)).collect());
+        let latency = latency.expect("there are messages");
+        assert_eq!([latency.p50, latency.p90, latency.p95, latency.p99, latency.max], [1.0, 1.8, 1.9, 1.98, 2.0]);
+        assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 200);
+        assert!(buckets.is_sorted_by(|a, b| a.le < b.le));
+        assert_eq!(buckets.last().map(|bucket| bucket.le), Some(2.0));
+        assert_eq!(latencies(Vec::new()), (None, Vec::new()));
+    }
 }
