@@ -1,5 +1,9 @@
 //! Real time: real worker and function processes against the embedded queue, in scenario time.
 
 pub mod clock;
+pub mod environment;
+pub mod front;
 pub mod guard;
 pub mod kubernetes;
+pub mod lambda;
+pub mod runtime_api;
