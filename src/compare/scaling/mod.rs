@@ -4,6 +4,11 @@
 
 use std::time::Duration;
 
+pub mod event_source;
+pub mod hpa;
+pub mod keda;
+pub mod seconds;
+
 /// What a policy sees when it looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
@@ -29,6 +34,8 @@ pub struct Counts {
 /// What a policy decided, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
+    /// Who decided: `keda`, `hpa` or `event-source-mapping`.
+    pub by: &'static str,
     /// Capacity before.
     pub from: u32,
     /// Capacity after; the same as `from` when nothing changes.
@@ -43,6 +50,7 @@ pub struct Decision {
 pub trait Policy {
     /// When to look next, measured from the start of the run.
     fn due(&self) -> Duration;
-    /// Looks, and says how many replicas (or concurrent invocations) should run, and why. Moves [`Policy::due`] on.
+    /// Looks once, and says how many replicas (or concurrent invocations) should run, and why. Moves [`Policy::due`]
+    /// on. Two looks may be due at one time (KEDA's and the HPA's): tick until `due()` is later than `now`.
     fn tick(&mut self, now: Duration, seen: &Observation) -> Decision;
 }
