@@ -1,1 +1,241 @@
-//! to come
+//! Everything that the environment can set, for both hosts: every variable, its default and its bounds in one place.
+//!
+//! All mistakes are reported in one go, each naming the variable and what to write, and nothing starts half
+//! configured. Durations carry their unit in the variable's name and are [`Duration`]s from here on. Timers inside
+//! the process are in milliseconds, so that the local engine can run them faster; what goes over the wire is in
+//! seconds, as SQS has it.
+
+mod errors;
+mod reader;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::workload::{Wait, Work};
+
+pub use errors::{ConfigError, ConfigErrors};
+use reader::Reader;
+
+/// Looks a variable up: `std::env::var` in the binaries, a map in tests.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The settings of a host.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `QUEUE_URL`: URL or name of the queue. Always there in a worker; a function is told by its events.
+    pub queue_url: Option<String>,
+    /// `DLQ_URL`: where rejected messages go. Unset: learned from the queue's redrive policy when first needed.
+    pub dlq_url: Option<String>,
+    /// `JOURNAL_QUEUE_URL`: unset = no journal.
+    pub journal_queue_url: Option<String>,
+    /// `ATTEMPT_TIMEOUT_MS`: one call to SQS may take this long; above the long poll, or the poll would be cut.
+    pub attempt_timeout: Duration,
+    /// How the worker receives and settles.
+    pub worker: WorkerConfig,
+    /// `HANDLER_TIMEOUT_MS`: a handler that takes longer is aborted, and its message retried.
+    pub handler_timeout: Option<Duration>,
+    /// How long a retry waits when the handler did not say.
+    pub backoff: Backoff,
+    /// The HTTP server, and what it may send.
+    pub http: HttpConfig,
+    /// How the function bounds a batch.
+    pub function: FunctionConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// What the shipped workload does a message.
+    pub work: Work,
+}
+
+/// How the worker receives, holds and settles messages.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// `RECEIVE`: off makes a worker that only serves HTTP.
+    pub receive: bool,
+    /// `CONCURRENCY`: handlers that run at once.
+    pub concurrency: usize,
+    /// `PREFETCH`: messages held beyond that. Small, since a give-back counts as a receive.
+    pub prefetch: usize,
+    /// `RECEIVE_MIN_ROOM`: ask only when there is room for so many, since a receive costs the same for 1 as for 10.
+    pub receive_min_room: usize,
+    /// `RECEIVE_LINGER_MS`: after this long, ask for what room there is.
+    pub receive_linger: Duration,
+    /// `WAIT_TIME_SECS`: the long poll, on the wire.
+    pub wait_time: Duration,
+    /// `DELETE_LINGER_MS`: a delete waits this long for nine others.
+    pub delete_linger: Duration,
+    /// `VISIBILITY_TIMEOUT_SECS`: unset = the queue's own.
+    pub visibility_timeout: Option<Duration>,
+    /// `HEARTBEAT`: extend the visibility of what is held.
+    pub heartbeat: bool,
+    /// `HEARTBEAT_MS`: unset = half the visibility timeout.
+    pub heartbeat_every: Option<Duration>,
+    /// `DRAIN_BUDGET_MS`: time that work in hand has left after SIGTERM.
+    pub drain_budget: Duration,
+    /// `ADAPTIVE_CONCURRENCY`: let the limit follow latency and errors, up to `CONCURRENCY`.
+    pub adaptive_concurrency: bool,
+}
+
+/// Full-jitter exponential backoff: between 0 and min(max, base × 2^(receive count − 1)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    /// `BACKOFF_BASE_SECS`.
+    pub base: Duration,
+    /// `BACKOFF_MAX_SECS`.
+    pub max: Duration,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// `HTTP_ADDR`: loopback unless told otherwise; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// `HTTP_ADDR_FILE`: the bound address is written there.
+    pub addr_file: Option<PathBuf>,
+    /// `SEND`: off takes `POST /send` away.
+    pub send: bool,
+    /// `SEND_TOKEN`: bearer token that `/send` asks for.
+    pub send_token: Option<String>,
+    /// `SEND_LIMIT`: messages that one `/send` may ask for.
+    pub send_limit: usize,
+}
+
+/// How the function bounds a batch.
+#[derive(Clone, Debug)]
+pub struct FunctionConfig {
+    /// `DEADLINE_MARGIN_MS`: what is kept of the Lambda deadline for settling and answering.
+    pub deadline_margin: Duration,
+    /// `FUNCTION_CONCURRENCY`: handlers that run at once within a batch; 1 = one after the other.
+    pub concurrency: usize,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// `LOG_FORMAT`: JSON lines, or text for people.
+    pub json: bool,
+    /// `LOG_LEVEL`, a level; or `RUST_LOG`, which wins: a filter such as `warn,twinscale=debug`.
+    pub filter: String,
+}
+
+impl Config {
+    /// Reads the settings of `lambda-sqs`, which needs none of them.
+    pub fn from_env(lookup: Lookup) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(lookup);
+        let config = read(&mut reader);
+        reader.finish(config)
+    }
+
+    /// Reads the settings of the worker: `QUEUE_URL` is needed, and `/send` may not stand open to the network.
+    pub fn for_worker(lookup: Lookup) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(lookup);
+        let config = read(&mut reader);
+        reader.need_queue(&config);
+        let http = &config.http;
+        if http.send && http.send_token.is_none() && !http.addr.ip().is_loopback() {
+            let advice = "set SEND=off or a SEND_TOKEN, or listen on loopback: anyone in reach could send messages";
+            reader.wrong("HTTP_ADDR", &http.addr.to_string(), advice);
+        }
+        reader.finish(config)
+    }
+
+    /// Reads the settings of `lambda-http`: `QUEUE_URL` is needed unless `SEND=off`.
+    pub fn for_http_function(lookup: Lookup) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(lookup);
+        let config = read(&mut reader);
+        if config.http.send {
+            reader.need_queue(&config);
+        }
+        reader.finish(config)
+    }
+}
+
+fn read(from: &mut Reader) -> Config {
+    Config {
+        queue_url: from.text("QUEUE_URL"),
+        dlq_url: from.text("DLQ_URL"),
+        journal_queue_url: from.text("JOURNAL_QUEUE_URL"),
+        attempt_timeout: from.millis("ATTEMPT_TIMEOUT_MS", 25_000, 10..=600_000),
+        worker: read_worker(from),
+        handler_timeout: from.optional("HANDLER_TIMEOUT_MS", 1..=43_200_000).map(Duration::from_millis),
+        backoff: read_backoff(from),
+        http: HttpConfig {
+            addr: from.parsed("HTTP_ADDR", "127.0.0.1:8080", "write an address and a port, such as 127.0.0.1:8080"),
+            addr_file: from.text("HTTP_ADDR_FILE").map(PathBuf::from),
+            send: from.switch("SEND", true),
+            send_token: from.text("SEND_TOKEN"),
+            send_limit: from.number("SEND_LIMIT", 10_000, 1..=1_000_000) as usize,
+        },
+        function: FunctionConfig {
+            deadline_margin: from.millis("DEADLINE_MARGIN_MS", 500, 0..=60_000),
+            concurrency: from.number("FUNCTION_CONCURRENCY", 10, 1..=10_000) as usize,
+        },
+        log: LogConfig { json: from.one_of("LOG_FORMAT", &["json", "text"]) == "json", filter: read_filter(from) },
+        work: read_work(from),
+    }
+}
+
+fn read_worker(from: &mut Reader) -> WorkerConfig {
+    let concurrency = from.number("CONCURRENCY", 10, 1..=10_000) as usize;
+    let prefetch = from.number("PREFETCH", 0, 0..=10_000) as usize;
+    let visibility_timeout = from.optional("VISIBILITY_TIMEOUT_SECS", 1..=43_200).map(Duration::from_secs);
+    WorkerConfig {
+        receive: from.switch("RECEIVE", true),
+        concurrency,
+        prefetch,
+        receive_min_room: (from.number("RECEIVE_MIN_ROOM", 10, 1..=10) as usize).min(concurrency + prefetch),
+        receive_linger: from.millis("RECEIVE_LINGER_MS", 100, 0..=86_400_000),
+        wait_time: Duration::from_secs(from.number("WAIT_TIME_SECS", 20, 0..=20)),
+        delete_linger: from.millis("DELETE_LINGER_MS", 200, 0..=60_000),
+        visibility_timeout,
+        heartbeat: from.switch("HEARTBEAT", true),
+        heartbeat_every: from.optional("HEARTBEAT_MS", 10..=21_600_000).map(Duration::from_millis),
+        drain_budget: from.millis("DRAIN_BUDGET_MS", 25_000, 0..=86_400_000),
+        adaptive_concurrency: from.switch("ADAPTIVE_CONCURRENCY", false),
+    }
+}
+
+fn read_filter(from: &mut Reader) -> String {
+    let level = from.one_of("LOG_LEVEL", &["info", "debug", "trace", "warn", "error", "off"]);
+    let Some(filter) = from.text("RUST_LOG") else { return level.to_owned() };
+    if EnvFilter::try_new(&filter).is_err() {
+        from.wrong("RUST_LOG", &filter, "write a filter, such as warn,twinscale=debug");
+    }
+    filter
+}
+
+fn read_backoff(from: &mut Reader) -> Backoff {
+    let base = Duration::from_secs(from.number("BACKOFF_BASE_SECS", 1, 0..=43_200));
+    let max = Duration::from_secs(from.number("BACKOFF_MAX_SECS", 900, 0..=43_200));
+    if base > max {
+        from.wrong("BACKOFF_MAX_SECS", &max.as_secs().to_string(), "write no less than BACKOFF_BASE_SECS");
+    }
+    Backoff { base, max }
+}
+
+fn read_work(from: &mut Reader) -> Work {
+    let default = Work::default();
+    let wait = from.text("WORK_WAIT").and_then(|text| match text.parse::<Wait>() {
+        Ok(wait) => Some(wait),
+        Err(advice) => {
+            from.wrong("WORK_WAIT", &text, &advice);
+            None
+        }
+    });
+    let work = Work {
+        seed: from.number("WORK_SEED", default.seed, 0..=u64::MAX),
+        wait: wait.unwrap_or(default.wait),
+        cpu: from.duration("WORK_CPU", default.cpu),
+        cpu_limit: from.fraction("WORK_CPU_LIMIT", default.cpu_limit, 0.001..=1024.0),
+        memory_mib: from.number("WORK_MEMORY_MIB", u64::from(default.memory_mib), 0..=65_536) as u32,
+        retry_share: from.fraction("WORK_RETRY_SHARE", default.retry_share, 0.0..=1.0),
+        reject_share: from.fraction("WORK_REJECT_SHARE", default.reject_share, 0.0..=1.0),
+    };
+    if work.retry_share + work.reject_share > 1.0 {
+        let advice = "write a share that makes no more than 1 with WORK_RETRY_SHARE";
+        from.wrong("WORK_REJECT_SHARE", &work.reject_share.to_string(), advice);
+    }
+    work
+}
