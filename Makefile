@@ -30,7 +30,7 @@ lint: ## formatting, clippy, both feature sets
 
 deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
-	$(CARGO) deny --offline check bans licenses sources
+	$(CARGO) deny check bans licenses sources
 
 bench: build ## every speed, size and cost claim, as ratios
 	$(CARGO) bench --locked

@@ -109,6 +109,20 @@ fn mains_are_short_and_nothing_is_left_to_do() {
     }
 }
 
+#[test]
+fn the_readme_names_every_setting() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md is readable");
+    let config = code(&root().join("src/config.rs"));
+    let names: Vec<&str> = config.split('"').filter(|text| is_variable(text)).collect();
+    assert!(names.len() > 25, "found only {names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !readme.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "README.md does not name {missing:?}");
+}
+
+fn is_variable(text: &str) -> bool {
+    text.len() > 3 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
