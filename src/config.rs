@@ -120,6 +120,16 @@ pub struct LogConfig {
     pub filter: String,
 }
 
+impl Backoff {
+    /// How long the retry of a message waits after its `receive_count`-th receive, drawn by `chance` in 0..1. Whole
+    /// seconds, rounded up, since SQS counts in seconds.
+    pub fn delay(&self, receive_count: u32, chance: f64) -> Duration {
+        let doublings = receive_count.saturating_sub(1).min(31);
+        let most = self.base.saturating_mul(1 << doublings).min(self.max);
+        Duration::from_secs(most.mul_f64(chance).as_secs_f64().ceil() as u64)
+    }
+}
+
 impl Config {
     /// Reads the settings of `lambda-sqs`, which needs none of them.
     pub fn from_env(lookup: Lookup) -> Result<Self, ConfigErrors> {
@@ -238,4 +248,18 @@ fn read_work(from: &mut Reader) -> Work {
         from.wrong("WORK_REJECT_SHARE", &work.reject_share.to_string(), advice);
     }
     work
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_with_each_receive_up_to_its_maximum() {
+        let backoff = Backoff { base: Duration::from_secs(2), max: Duration::from_secs(60) };
+        let longest = |receive_count| backoff.delay(receive_count, 0.999_999).as_secs();
+        assert_eq!([0, 1, 2, 3, 5, 6, 40, u32::MAX].map(longest), [2, 2, 4, 8, 32, 60, 60, 60]);
+        assert_eq!(backoff.delay(5, 0.0), Duration::ZERO);
+        assert_eq!(backoff.delay(2, 0.3), Duration::from_secs(2), "1.2 s is rounded up");
+    }
 }

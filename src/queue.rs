@@ -5,6 +5,7 @@
 
 mod batches;
 mod convert;
+mod dead_letters;
 mod error;
 mod limits;
 
@@ -25,6 +26,7 @@ use tokio::sync::OnceCell;
 use crate::message::{Attribute, Message};
 
 pub use batches::{SendFailure, SendReport};
+pub use dead_letters::{DeadLetters, REJECT_REASON};
 pub use error::{Kind, QueueError};
 pub use limits::{MAX_ATTRIBUTES, MAX_BYTES, MAX_ENTRIES, attribute_bytes, refusal};
 
