@@ -1,9 +1,11 @@
 //! Real time: real worker and function processes against the embedded queue, in scenario time.
 
+pub mod client;
 pub mod clock;
 pub mod environment;
 pub mod front;
 pub mod guard;
 pub mod kubernetes;
 pub mod lambda;
+pub mod pods;
 pub mod runtime_api;

@@ -1,0 +1,340 @@
+//! Pods: real `twinscale-worker` processes, as a Deployment and the kubelet would run them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use super::client::Client;
+use super::clock::Clock;
+use super::guard;
+use super::kubernetes::{Candidate, CrashBackOff, victims};
+use crate::workload::mix;
+
+/// How often a starting process is asked whether it is ready, by the machine's clock.
+const PROBE: Duration = Duration::from_millis(10);
+
+/// What every pod of a Deployment runs. Durations are in scenario time.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The worker.
+    pub program: PathBuf,
+    /// Its whole environment but for `HTTP_ADDR` and `HTTP_ADDR_FILE`; nothing is inherited.
+    pub variables: Vec<(String, String)>,
+    /// From creation to the start of the container: scheduling, a new node, the image.
+    pub start_delay: Duration,
+    /// From SIGTERM to SIGKILL (`terminationGracePeriodSeconds`).
+    pub grace_period: Duration,
+    /// Where pods leave their addresses and, when `keep_logs`, what they print.
+    pub folder: PathBuf,
+    /// Whether to keep what they print.
+    pub keep_logs: bool,
+}
+
+/// Pods of one template, as many as were asked for. Dropping it kills them all.
+pub struct Deployment {
+    template: Arc<Template>,
+    clock: Clock,
+    state: Mutex<State>,
+    tasks: TaskTracker,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct State {
+    created: u64,
+    /// Those that count as replicas, oldest first.
+    pods: Vec<Pod>,
+    /// Deleted, and on their way out.
+    terminating: Vec<Pod>,
+    /// Lifetimes of the pods that are gone, summed.
+    ended: Duration,
+    warnings: Vec<String>,
+}
+
+struct Pod {
+    candidate: Candidate,
+    pid: Option<u32>,
+    address: Option<SocketAddr>,
+    delete: CancellationToken,
+    /// Aborted on drop, which kills the process.
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Deployment {
+    /// A Deployment of no pods yet.
+    pub fn new(template: Template, clock: Clock) -> Arc<Self> {
+        let (template, tasks, changed) = (Arc::new(template), TaskTracker::new(), watch::Sender::new(()));
+        Arc::new(Self { template, clock, state: Mutex::default(), tasks, changed })
+    }
+
+    /// Creates or deletes pods until there are `replicas`. Call it inside a Tokio runtime.
+    pub fn scale(self: &Arc<Self>, replicas: u32) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let surplus = state.pods.len().saturating_sub(replicas as usize);
+        let candidates: Vec<Candidate> = state.pods.iter().map(|pod| pod.candidate).collect();
+        for uid in victims(&candidates, now).into_iter().take(surplus) {
+            if let Some(at) = state.pods.iter().position(|pod| pod.candidate.uid == uid) {
+                let pod = state.pods.remove(at);
+                pod.delete.cancel();
+                state.terminating.push(pod);
+            }
+        }
+        while state.pods.len() < replicas as usize {
+            state.created += 1;
+            // A UID is chance; here it is drawn from the number, so that a run can be repeated.
+            let uid = mix(state.created);
+            let delete = CancellationToken::new();
+            let life = Life { deployment: self.clone_parts(), uid, delete: delete.clone() };
+            let weak = Arc::downgrade(self);
+            let task = self.tasks.spawn(async move {
+                let back = weak.clone();
+                life.live(move |change| {
+                    if let Some(deployment) = back.upgrade() {
+                        deployment.note(uid, change);
+                    }
+                })
+                .await;
+                if let Some(deployment) = weak.upgrade() {
+                    deployment.forget(uid);
+                }
+            });
+            let candidate = Candidate { uid, created: now, ready: None, restarts: 0 };
+            state.pods.push(Pod { candidate, pid: None, address: None, delete, _task: AbortOnDropHandle::new(task) });
+        }
+    }
+
+    /// Pods that exist and are not on their way out: the HPA's `status.replicas`.
+    pub fn replicas(&self) -> u32 {
+        u32::try_from(self.state().pods.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Those of them that are Running and Ready.
+    pub fn ready(&self) -> u32 {
+        let ready = self.state().pods.iter().filter(|pod| pod.candidate.ready.is_some()).count();
+        u32::try_from(ready).unwrap_or(u32::MAX)
+    }
+
+    /// Process ids of the running workers.
+    pub fn pids(&self) -> Vec<u32> {
+        self.state().pods.iter().filter_map(|pod| pod.pid).collect()
+    }
+
+    /// Addresses of the pods that are Ready.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.state().pods.iter().filter(|pod| pod.candidate.ready.is_some()).filter_map(|pod| pod.address).collect()
+    }
+
+    /// Lifetimes of all pods until `now`, summed: from creation until the process is gone, as they are paid for.
+    pub fn pod_time(&self, now: Duration) -> Duration {
+        let state = self.state();
+        let alive = state.pods.iter().chain(&state.terminating);
+        state.ended + alive.map(|pod| now.saturating_sub(pod.candidate.created)).sum::<Duration>()
+    }
+
+    /// Waits until every pod is Ready.
+    ///
+    /// # Errors
+    /// When a process ends before that, or `limit` passes, with what it said last.
+    pub async fn all_ready(&self, limit: Duration) -> Result<(), String> {
+        let mut changed = self.changed.subscribe();
+        let all = async {
+            while self.ready() < self.replicas() {
+                if let Some(warning) = self.state().warnings.first() {
+                    return Err(warning.clone());
+                }
+                if changed.changed().await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        tokio::time::timeout(limit, all).await.unwrap_or_else(|_| Err(format!("a pod was not ready within {limit:?}")))
+    }
+
+    /// Deletes all pods and waits until their processes are gone; returns what went wrong in their lives.
+    pub async fn end(self: &Arc<Self>) -> Vec<String> {
+        self.scale(0);
+        self.tasks.close();
+        self.tasks.wait().await;
+        std::mem::take(&mut self.state().warnings)
+    }
+
+    fn clone_parts(&self) -> (Arc<Template>, Clock) {
+        (self.template.clone(), self.clock)
+    }
+
+    fn note(&self, uid: u64, change: Change) {
+        let mut state = self.state();
+        let State { pods, terminating, warnings, .. } = &mut *state;
+        if let Some(pod) = pods.iter_mut().chain(terminating).find(|pod| pod.candidate.uid == uid) {
+            match change {
+                Change::Started(pid) => pod.pid = Some(pid),
+                Change::Ready(address) => {
+                    pod.candidate.ready = Some(self.clock.now());
+                    pod.address = Some(address);
+                }
+                Change::Ended(how) => {
+                    pod.candidate.ready = None;
+                    pod.pid = None;
+                    pod.candidate.restarts += 1;
+                    warnings.push(how);
+                }
+                Change::Killed(how) => warnings.push(how),
+            }
+        }
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    fn forget(&self, uid: u64) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        if let Some(at) = state.terminating.iter().position(|pod| pod.candidate.uid == uid) {
+            let pod = state.terminating.remove(at);
+            state.ended += now.saturating_sub(pod.candidate.created);
+        }
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something that happened to a pod's container.
+enum Change {
+    Started(u32),
+    Ready(SocketAddr),
+    /// It ended by itself, in these words.
+    Ended(String),
+    /// It overran its grace period, or did not drain, in these words.
+    Killed(String),
+}
+
+/// The life of one pod, as the kubelet leads it.
+struct Life {
+    deployment: (Arc<Template>, Clock),
+    uid: u64,
+    delete: CancellationToken,
+}
+
+impl Life {
+    async fn live(self, note: impl Fn(Change)) {
+        let (template, clock) = &self.deployment;
+        let mut back_off = CrashBackOff::default();
+        let mut start_at = clock.now() + template.start_delay;
+        let mut ended: Option<Duration> = None;
+        loop {
+            tokio::select! {
+                () = self.delete.cancelled() => return,
+                _ = clock.sleep_until(start_at) => {}
+            }
+            if let Some(ended) = ended {
+                back_off.restarted(ended, clock.now());
+            }
+            let how = match self.run(&note).await {
+                Some(how) => how,
+                None => return,
+            };
+            let now = clock.now();
+            note(Change::Ended(format!("a pod's worker {how} at {:.1} s and was restarted", now.as_secs_f64())));
+            start_at = back_off.restart_at(now);
+            ended = Some(now);
+        }
+    }
+
+    /// Runs the container until it ends by itself (`Some`, in words) or the pod is deleted (`None`).
+    async fn run(&self, note: &impl Fn(Change)) -> Option<String> {
+        let (template, clock) = &self.deployment;
+        let address_file = template.folder.join(format!("pod-{:016x}.addr", self.uid));
+        let _ = std::fs::remove_file(&address_file);
+        let mut child = match spawn(template, self.uid, &address_file) {
+            Ok(child) => child,
+            Err(error) => return Some(format!("could not be started ({}: {error})", template.program.display())),
+        };
+        let pid = child.id()?;
+        let _watched = guard::watch(pid);
+        note(Change::Started(pid));
+        let ready = async {
+            note(Change::Ready(probe(&address_file).await));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = child.wait() => return Some(describe(ended)),
+            () = self.delete.cancelled() => {}
+            () = ready => {}
+        }
+        let grace = clock.real(template.grace_period);
+        if let Err(how) = terminate(&mut child, pid, grace).await {
+            note(Change::Killed(format!("a pod's worker {how} when it was scaled down")));
+        }
+        None
+    }
+}
+
+/// Sends SIGTERM, and SIGKILL at the end of the grace period.
+async fn terminate(child: &mut Child, pid: u32, grace: Duration) -> Result<(), String> {
+    let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+    match tokio::time::timeout(grace, child.wait()).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(ended) => Err(describe(ended)),
+        Err(_) => {
+            // It may have ended in this very moment, which is as well.
+            let _ = child.kill().await;
+            Err("was killed at the end of its grace period".to_owned())
+        }
+    }
+}
+
+fn spawn(template: &Template, uid: u64, address_file: &Path) -> std::io::Result<Child> {
+    let mut command = Command::new(&template.program);
+    command
+        .env_clear()
+        .envs(template.variables.iter().map(|(name, value)| (name, value)))
+        .env("HTTP_ADDR", "127.0.0.1:0")
+        .env("HTTP_ADDR_FILE", address_file)
+        // Out of the terminal's process group: Ctrl-C is for us, who then end the pods in order.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    for descriptor in [Command::stdout, Command::stderr] {
+        if template.keep_logs {
+            let path = template.folder.join(format!("pod-{uid:016x}.log"));
+            descriptor(&mut command, std::fs::File::options().create(true).append(true).open(path)?);
+        } else {
+            descriptor(&mut command, std::fs::File::options().write(true).open("/dev/null")?);
+        }
+    }
+    command.spawn()
+}
+
+/// Waits until the worker has left its address and answers that it is ready.
+async fn probe(address_file: &Path) -> SocketAddr {
+    loop {
+        let address = std::fs::read_to_string(address_file).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(address) = address
+            && Client::new(address).is_ok("/readyz").await
+        {
+            return address;
+        }
+        tokio::time::sleep(PROBE).await;
+    }
+}
+
+fn describe(ended: std::io::Result<ExitStatus>) -> String {
+    match ended {
+        Ok(status) => format!("ended ({status})"),
+        Err(error) => format!("cannot be waited for ({error})"),
+    }
+}
