@@ -47,12 +47,8 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), NoAnswer> {
-        let failed = |reason: String| NoAnswer {
-            method: method.clone(),
-            address: self.address,
-            path: path.to_owned(),
-            reason,
-        };
+        let failed =
+            |reason: String| NoAnswer { method: method.clone(), address: self.address, path: path.to_owned(), reason };
         let request = Request::builder()
             .method(method.clone())
             .uri(format!("http://{}{path}", self.address))

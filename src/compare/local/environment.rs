@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::Clock;
+use super::guard;
 use super::runtime_api::{Answer, Phase, RuntimeApi};
 
 /// Lambda gives initialisation 10 s. Not divided by the speed: a process starts no faster in a fast run.
@@ -92,6 +93,8 @@ impl Settings {
             .stdin(Stdio::null())
             .stdout(output()?)
             .stderr(output()?)
+            // Out of the terminal's process group: Ctrl-C is for the run, which then ends its environments.
+            .process_group(0)
             .kill_on_drop(true);
         if self.max_concurrency > 1 {
             command.env("AWS_LAMBDA_MAX_CONCURRENCY", self.max_concurrency.to_string());
@@ -146,7 +149,9 @@ impl Environment {
         let mut child = settings.command(&api).and_then(|mut command| command.spawn()).map_err(unstarted)?;
         let pid = child.id().unwrap_or_default();
         let exited = api.exit_reporter();
+        let watched = guard::watch(pid);
         let process = AbortOnDropHandle::new(tokio::spawn(async move {
+            let _watched = watched;
             exited(match child.wait().await {
                 Ok(status) => status.to_string(),
                 Err(error) => error.to_string(),
