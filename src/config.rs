@@ -262,4 +262,83 @@ mod tests {
         assert_eq!(backoff.delay(5, 0.0), Duration::ZERO);
         assert_eq!(backoff.delay(2, 0.3), Duration::from_secs(2), "1.2 s is rounded up");
     }
+
+    fn worker(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let lookup = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        Config::for_worker(&lookup)
+    }
+
+    #[test]
+    fn every_mistake_is_reported_in_one_go_with_the_variable_and_what_to_write() {
+        let mistakes = [
+            ("ATTEMPT_TIMEOUT_MS", "0", "10 to 600000"),
+            ("RECEIVE", "maybe", "on or off"),
+            ("CONCURRENCY", "0", "1 to 10000"),
+            ("PREFETCH", "-1", "0 to 10000"),
+            ("RECEIVE_MIN_ROOM", "11", "1 to 10"),
+            ("RECEIVE_LINGER_MS", "100ms", "whole number"),
+            ("WAIT_TIME_SECS", "21", "0 to 20"),
+            ("DELETE_LINGER_MS", "soon", "whole number"),
+            ("VISIBILITY_TIMEOUT_SECS", "43201", "1 to 43200"),
+            ("HEARTBEAT", "yes", "on or off"),
+            ("HEARTBEAT_MS", "1", "10 to"),
+            ("HANDLER_TIMEOUT_MS", "0", "1 to"),
+            ("DRAIN_BUDGET_MS", "1.5", "whole number"),
+            ("BACKOFF_BASE_SECS", "x", "0 to 43200"),
+            ("HTTP_ADDR", "localhost", "127.0.0.1:8080"),
+            ("SEND", "2", "on or off"),
+            ("SEND_LIMIT", "0", "1 to"),
+            ("DEADLINE_MARGIN_MS", "99999999", "0 to 60000"),
+            ("FUNCTION_CONCURRENCY", "0", "1 to"),
+            ("LOG_FORMAT", "xml", "json or text"),
+            ("LOG_LEVEL", "loud", "info or debug"),
+            ("RUST_LOG", "twinscale=loud=very", "a filter"),
+            ("WORK_SEED", "a", "whole number"),
+            ("WORK_WAIT", "uniform:2s-1s", "uniform:1s-2.5s"),
+            ("WORK_CPU", "10", "10ms"),
+            ("WORK_CPU_LIMIT", "0", "0.001"),
+            ("WORK_MEMORY_MIB", "1e9", "whole number"),
+            ("WORK_RETRY_SHARE", "1.5", "0 to 1"),
+            ("WORK_REJECT_SHARE", "NaN", "0 to 1"),
+        ];
+        let variables: Vec<_> = mistakes.iter().map(|(name, value, _)| (*name, *value)).collect();
+        let errors = worker(&variables).expect_err("all of it is wrong").0;
+        for (variable, _, advice) in mistakes {
+            let named: Vec<_> = errors.iter().filter(|error| error.variable == variable).collect();
+            assert_eq!(named.len(), 1, "{variable}: {errors:?}");
+            assert!(named[0].advice.contains(advice), "{variable}: {}", named[0].advice);
+        }
+        assert_eq!(errors.len(), mistakes.len() + 1, "and the missing QUEUE_URL: {errors:?}");
+    }
+
+    #[test]
+    fn mistakes_between_two_variables_are_found() {
+        let errors = |variables: &[(&str, &str)]| worker(variables).expect_err("wrong").to_string();
+        let queue = ("QUEUE_URL", "jobs");
+        assert!(errors(&[]).contains("QUEUE_URL: write the URL"));
+        assert!(
+            errors(&[queue, ("BACKOFF_BASE_SECS", "10"), ("BACKOFF_MAX_SECS", "5")]).contains("BACKOFF_MAX_SECS=5")
+        );
+        assert!(
+            errors(&[queue, ("WORK_RETRY_SHARE", "0.7"), ("WORK_REJECT_SHARE", "0.7")]).contains("WORK_REJECT_SHARE")
+        );
+    }
+
+    #[test]
+    fn send_never_stands_open_to_the_network() {
+        let open = [("QUEUE_URL", "jobs"), ("HTTP_ADDR", "0.0.0.0:8080")];
+        assert!(worker(&open).expect_err("open").to_string().contains("SEND=off or a SEND_TOKEN"));
+        assert!(worker(&[open[0], open[1], ("SEND", "off")]).is_ok());
+        assert!(worker(&[open[0], open[1], ("SEND_TOKEN", "secret")]).is_ok());
+        assert!(worker(&[open[0], ("HTTP_ADDR", "[::1]:0")]).is_ok());
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset_and_the_defaults_hold() {
+        let config = worker(&[("QUEUE_URL", "jobs"), ("DLQ_URL", ""), ("CONCURRENCY", " ")]).expect("good");
+        assert_eq!((config.dlq_url, config.worker.concurrency, config.worker.prefetch), (None, 10, 0));
+        assert_eq!(config.worker.receive_min_room, 10);
+        let narrow = worker(&[("QUEUE_URL", "jobs"), ("CONCURRENCY", "3"), ("PREFETCH", "2")]).expect("good");
+        assert_eq!(narrow.worker.receive_min_room, 5, "no more room than there can be");
+    }
 }

@@ -6,13 +6,15 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::limits::{MAX_ENTRIES, runs};
-use super::{ATTEMPTS, Outgoing, Queue, QueueError, convert};
+use super::{ATTEMPTS, Kind, Outgoing, Queue, QueueError, convert};
 
 /// Batch calls of one [`Queue::send`] that are under way at once.
 const SENDS_AT_ONCE: usize = 16;
+/// Batches not begun by then fail without a try: less than the 30 s that API Gateway waits for an answer.
+const BEGIN_WITHIN: Duration = Duration::from_secs(20);
 
 /// What became of messages that were to be sent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,19 +39,24 @@ type PerEntry = Vec<Result<(), QueueError>>;
 
 impl Queue {
     /// Sends them, in batches and concurrently; on a FIFO queue one batch after the other, to keep their order. Once
-    /// SQS is out of reach, batches not yet begun fail without a try, so that the answer comes in bounded time.
+    /// SQS is out of reach or 20 s have gone by, batches not yet begun fail without a try, so that the answer comes in
+    /// bounded time.
     pub async fn send(&self, messages: Vec<Outgoing>) -> SendReport {
         let at_once = if self.is_fifo() { 1 } else { SENDS_AT_ONCE };
         let lengths = runs(messages.iter().map(Outgoing::bytes));
         let mut report = SendReport::default();
         let (mut messages, mut first, mut calls) = (messages.into_iter(), 0, JoinSet::new());
-        let mut out_of_reach: Option<QueueError> = None;
+        let (mut give_up, began): (Option<QueueError>, _) = (None, Instant::now());
         for length in lengths {
             let batch: Vec<_> = messages.by_ref().take(length).collect();
             while calls.len() >= at_once {
-                report.take(calls.join_next().await, &mut out_of_reach);
+                report.take(calls.join_next().await, &mut give_up);
             }
-            match &out_of_reach {
+            if began.elapsed() > BEGIN_WITHIN && give_up.is_none() {
+                let reason = "SQS is too slow to take so many messages in one go: send fewer".to_owned();
+                give_up = Some(QueueError { code: "Timeout".to_owned(), reason, kind: Kind::Retryable });
+            }
+            match &give_up {
                 Some(error) => report.add(first, vec![Err(error.clone()); length]),
                 None => {
                     let queue = self.clone();
@@ -59,7 +66,7 @@ impl Queue {
             first += length;
         }
         while !calls.is_empty() {
-            report.take(calls.join_next().await, &mut out_of_reach);
+            report.take(calls.join_next().await, &mut give_up);
         }
         report.failed.sort_by_key(|failure| failure.index);
         report
@@ -137,14 +144,12 @@ impl SendReport {
     fn take(
         &mut self,
         ended: Option<Result<(usize, PerEntry), tokio::task::JoinError>>,
-        out_of_reach: &mut Option<QueueError>,
+        give_up: &mut Option<QueueError>,
     ) {
         // A panic in a send is ours to fix, not to count; a cancelled one means that the process is ending.
         let Some(Ok((first, results))) = ended else { return };
-        if let Some(Err(error)) =
-            results.first().filter(|r| r.as_ref().is_err_and(|e| e.kind == super::Kind::Unreachable))
-        {
-            *out_of_reach = Some(error.clone());
+        if let Some(Err(error)) = results.first().filter(|r| r.as_ref().is_err_and(|e| e.kind == Kind::Unreachable)) {
+            *give_up = Some(error.clone());
         }
         self.add(first, results);
     }
