@@ -284,7 +284,7 @@ impl From<Wait> for String {
     }
 }
 
-/// Reads `10ms`, `2.5s`, `500us`, `3m` or `1h`, up to a day; `None` for anything else.
+/// Reads `10ms`, `2.5s`, `500us`, `3m`, `1h` or `4d`, up to 366 days; `None` for anything else.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -295,10 +295,11 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ if amount == 0.0 => 0.0,
         _ => return None,
     };
-    Duration::try_from_secs_f64(amount * unit_secs).ok().filter(|d| *d <= Duration::from_secs(86_400))
+    Duration::try_from_secs_f64(amount * unit_secs).ok().filter(|d| *d <= Duration::from_secs(366 * 86_400))
 }
 
 /// Writes what [`parse_duration`] reads, to the microsecond.

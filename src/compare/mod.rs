@@ -9,6 +9,8 @@
 //! `load`, `sqs`, `scaling`, `run` and `cost` are pure: they take `now` and their chance as arguments, import nothing
 //! but std, serde and each other downwards, and are shared by the engines.
 
+pub mod load;
 pub mod local;
 pub mod run;
 pub mod scaling;
+pub mod scenario;

@@ -1,0 +1,352 @@
+//! One workload and both targets, as resolved: every setting that an engine needs, defaults included.
+//!
+//! A scenario is a TOML file; what it leaves out is the `default` scenario's, whose scaling numbers are read from the
+//! manifests that this project deploys.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compare::load::Load;
+use crate::compare::scaling::{event_source, keda};
+use crate::workload::{Work, duration_text};
+
+/// One workload and both targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scenario {
+    /// What reports call it.
+    pub name: String,
+    /// Seed of all chance: work, outcomes, arrivals, delays.
+    pub seed: u64,
+    /// Messages sent in all.
+    pub messages: u64,
+    /// Bytes of a message's body; 36 is a UUID's, and the least.
+    pub body_bytes: u64,
+    /// When they are sent.
+    pub load: Load,
+    /// What a message costs, and how often it fails.
+    pub work: Work,
+    /// The queue that both targets have, each its own.
+    pub queue: Queue,
+    /// The worker on EKS.
+    pub eks: Eks,
+    /// The function on Lambda.
+    pub lambda: Lambda,
+    /// A run that has not drained by then ends, and says so.
+    #[serde(with = "duration_text")]
+    pub limit: Duration,
+}
+
+/// The scenarios that come with the program.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("article", include_str!("../../scenarios/article.toml")),
+    ("default", include_str!("../../scenarios/default.toml")),
+];
+
+/// Why there is no scenario to run.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The name is none of ours, and no file either.
+    #[error("there is no scenario '{name}': write one of {known}, or the path of a TOML file ({error})")]
+    Unknown {
+        /// As asked for.
+        name: String,
+        /// The built-in names.
+        known: String,
+        /// Why it could not be read as a file.
+        error: std::io::Error,
+    },
+    /// The file is no scenario; the error gives line and field.
+    #[error("scenario '{name}': {error}")]
+    Malformed {
+        /// Name or path.
+        name: String,
+        /// Where, and what was expected.
+        error: Box<toml::de::Error>,
+    },
+    /// The settings contradict each other or are out of range.
+    #[error("scenario '{name}':\n{}", .mistakes.iter().map(|(field, what)| format!("  {field}: {what}")).collect::<Vec<_>>().join("\n"))]
+    Mistaken {
+        /// Name or path.
+        name: String,
+        /// Field and what to write instead.
+        mistakes: Vec<(String, String)>,
+    },
+}
+
+impl Scenario {
+    /// Reads a built-in scenario by name, or a file by path. Check it with [`Scenario::checked`] when flags are in.
+    ///
+    /// # Errors
+    /// Neither such a name nor a readable file, or a file that is no scenario.
+    pub fn read(name: &str) -> Result<Self, ScenarioError> {
+        let text = match BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            Some((_, text)) => (*text).to_owned(),
+            None => std::fs::read_to_string(name).map_err(|error| {
+                let known = BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+                ScenarioError::Unknown { name: name.to_owned(), known, error }
+            })?,
+        };
+        toml::from_str(&text)
+            .map_err(|error| ScenarioError::Malformed { name: name.to_owned(), error: Box::new(error) })
+    }
+
+    /// Refuses what cannot run, naming every field that is wrong, and gives the work the scenario's seed.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Mistaken`].
+    pub fn checked(mut self) -> Result<Self, ScenarioError> {
+        self.work.seed = self.seed;
+        let mistakes = self.mistakes();
+        if mistakes.is_empty() { Ok(self) } else { Err(ScenarioError::Mistaken { name: self.name, mistakes }) }
+    }
+
+    fn mistakes(&self) -> Vec<(String, String)> {
+        let mut mistakes = Vec::new();
+        let mut within = |room: &str, found: Vec<(&'static str, String)>| {
+            mistakes.extend(found.into_iter().map(|(field, what)| (format!("{room}{field}"), what)));
+        };
+        within("work.", self.work.mistakes());
+        within("eks.keda.", self.eks.keda.mistakes());
+        within("lambda.mapping.", self.lambda.mapping.mistakes());
+        let pod = &self.eks.pod;
+        let ranges: &[(&'static str, f64, f64, f64)] = &[
+            ("messages", self.messages as f64, 1.0, 1e12),
+            ("body_bytes", self.body_bytes as f64, 36.0, 1_048_576.0),
+            ("limit", self.limit.as_secs_f64(), 1.0, 366.0 * 86_400.0),
+            ("queue.groups", f64::from(self.queue.groups), 1.0, 1e6),
+            ("queue.visibility_timeout", self.queue.visibility_timeout.as_secs_f64(), 1.0, 43_200.0),
+            ("queue.max_receive_count", f64::from(self.queue.max_receive_count), 1.0, 1000.0),
+            ("queue.retention", self.queue.retention.as_secs_f64(), 60.0, 14.0 * 86_400.0),
+            ("eks.pod.concurrency", f64::from(pod.concurrency), 1.0, 10_000.0),
+            ("eks.pod.prefetch", f64::from(pod.prefetch), 0.0, 10_000.0),
+            ("eks.pod.receive_min_room", f64::from(pod.receive_min_room), 1.0, 10.0),
+            ("eks.pod.wait_time", pod.wait_time.as_secs_f64(), 0.0, 20.0),
+            ("eks.pod.cpu_limit", pod.cpu_limit, 0.001, 1024.0),
+            ("lambda.memory_mb", f64::from(self.lambda.memory_mb), 128.0, 32_768.0),
+            ("lambda.timeout", self.lambda.timeout.as_secs_f64(), 1.0, 900.0),
+            ("lambda.visibility_timeout", self.lambda.visibility_timeout.as_secs_f64(), 1.0, 43_200.0),
+            ("lambda.in_host_concurrency", f64::from(self.lambda.in_host_concurrency), 1.0, 10_000.0),
+        ];
+        for (field, value, least, most) in ranges {
+            if !(*least..=*most).contains(value) {
+                within("", vec![(*field, format!("{value}: write {least} to {most}"))]);
+            }
+        }
+        if self.queue.fifo && self.lambda.mapping.batch_size > 10 {
+            within("", vec![("lambda.mapping.BatchSize", "a FIFO queue allows 10".to_owned())]);
+        }
+        mistakes
+    }
+}
+
+/// The queue's attributes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queue {
+    /// A FIFO queue: messages are spread over `groups`.
+    pub fifo: bool,
+    /// Message groups of a FIFO queue.
+    pub groups: u32,
+    /// `VisibilityTimeout` of the worker's queue.
+    #[serde(with = "duration_text")]
+    pub visibility_timeout: Duration,
+    /// `maxReceiveCount` of the redrive policy.
+    pub max_receive_count: u32,
+    /// `MessageRetentionPeriod`.
+    #[serde(with = "duration_text")]
+    pub retention: Duration,
+    /// How old the counts are that scaling sees: on AWS up to a minute and more, in the embedded queue none.
+    #[serde(with = "duration_text")]
+    pub counts_staleness: Duration,
+}
+
+/// The worker and what scales it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Eks {
+    /// The ScaledObject, and the HPA that KEDA makes of it.
+    pub keda: keda::Settings,
+    /// One pod.
+    pub pod: Pod,
+}
+
+/// One pod: the worker's settings (as in its environment) and its limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pod {
+    /// `CONCURRENCY`: messages worked on at once.
+    pub concurrency: u32,
+    /// `PREFETCH`: messages held beyond that.
+    pub prefetch: u32,
+    /// `RECEIVE_MIN_ROOM`.
+    pub receive_min_room: u32,
+    /// `RECEIVE_LINGER_MS`.
+    #[serde(with = "duration_text")]
+    pub receive_linger: Duration,
+    /// `WAIT_TIME_SECS`.
+    #[serde(with = "duration_text")]
+    pub wait_time: Duration,
+    /// `DELETE_LINGER_MS`.
+    #[serde(with = "duration_text")]
+    pub delete_linger: Duration,
+    /// `DRAIN_BUDGET_MS`.
+    #[serde(with = "duration_text")]
+    pub drain_budget: Duration,
+    /// `terminationGracePeriodSeconds`: SIGKILL comes this long after SIGTERM.
+    #[serde(with = "duration_text")]
+    pub grace_period: Duration,
+    /// `resources.limits.cpu`, in vCPUs.
+    pub cpu_limit: f64,
+    /// `resources.limits.memory`, in MiB.
+    pub memory_mib: u32,
+    /// From the decision to a ready pod (facts: 1 to 3 s on a warm node with the image cached).
+    #[serde(with = "duration_text")]
+    pub start_delay: Duration,
+}
+
+/// The function and what invokes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lambda {
+    /// The event source mapping.
+    pub mapping: event_source::Settings,
+    /// Memory in MB; 1,769 MB is one vCPU.
+    pub memory_mb: u32,
+    /// The function's timeout.
+    #[serde(with = "duration_text")]
+    pub timeout: Duration,
+    /// `VisibilityTimeout` of the function's queue: at least six times its timeout.
+    #[serde(with = "duration_text")]
+    pub visibility_timeout: Duration,
+    /// `FUNCTION_CONCURRENCY`: messages of a batch worked on at once.
+    pub in_host_concurrency: u32,
+    /// `DEADLINE_MARGIN_MS`.
+    #[serde(with = "duration_text")]
+    pub deadline_margin: Duration,
+    /// Sandbox placement and code download before the process starts.
+    #[serde(with = "duration_text")]
+    pub placement: Duration,
+    /// Initialisation of the process (facts: 14 ms); the local engine measures its own.
+    #[serde(with = "duration_text")]
+    pub init: Duration,
+    /// How long an idle execution environment is kept; AWS does not say.
+    #[serde(with = "duration_text")]
+    pub idle_reclaim: Duration,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            seed: 1,
+            messages: 1000,
+            body_bytes: 36,
+            load: Load::default(),
+            work: Work::default(),
+            queue: Queue::default(),
+            eks: Eks::default(),
+            lambda: Lambda::default(),
+            limit: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            fifo: false,
+            groups: 10,
+            visibility_timeout: Duration::from_secs(180),
+            max_receive_count: 10,
+            retention: Duration::from_secs(345_600),
+            counts_staleness: Duration::ZERO,
+        }
+    }
+}
+
+impl Default for Eks {
+    fn default() -> Self {
+        Self {
+            keda: keda::Settings { min_replica_count: 1, max_replica_count: 15, ..keda::Settings::default() },
+            pod: Pod::default(),
+        }
+    }
+}
+
+impl Default for Pod {
+    fn default() -> Self {
+        Self {
+            concurrency: 10,
+            prefetch: 0,
+            receive_min_room: 10,
+            receive_linger: Duration::from_millis(100),
+            wait_time: Duration::from_secs(20),
+            delete_linger: Duration::from_millis(200),
+            drain_budget: Duration::from_secs(25),
+            grace_period: Duration::from_secs(60),
+            cpu_limit: 1.0,
+            memory_mib: 256,
+            start_delay: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Default for Lambda {
+    fn default() -> Self {
+        Self {
+            mapping: event_source::Settings { report_batch_item_failures: true, ..event_source::Settings::default() },
+            memory_mb: 512,
+            timeout: Duration::from_secs(30),
+            visibility_timeout: Duration::from_secs(180),
+            in_host_concurrency: 10,
+            deadline_margin: Duration::from_millis(500),
+            placement: Duration::from_millis(100),
+            init: Duration::from_millis(14),
+            idle_reclaim: Duration::from_secs(600),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_scenario_can_run() {
+        for (name, _) in BUILT_IN {
+            let scenario = Scenario::read(name).expect(name).checked().expect(name);
+            assert_eq!(scenario.name, *name);
+        }
+    }
+
+    #[test]
+    fn a_scenario_is_written_as_it_is_read() {
+        let scenario = Scenario::read("article").expect("article");
+        let text = toml::to_string(&scenario).expect("a scenario is TOML");
+        assert_eq!(toml::from_str::<Scenario>(&text).expect("reads"), scenario);
+    }
+
+    #[test]
+    fn a_bad_scenario_names_its_field() {
+        let refused = |text: &str| {
+            let scenario = toml::from_str::<Scenario>(text).map_err(|e| e.to_string());
+            scenario.and_then(|s| s.checked().map_err(|e| e.to_string())).expect_err(text)
+        };
+        for (text, named) in [
+            ("mesages = 5", "mesages"),
+            ("messages = 0", "messages: 0: write 1"),
+            ("messages = -5", "messages"),
+            ("[work]\nwait = 'soon'", "write constant:10ms"),
+            ("[work]\nretry_share = nan", "work.retry_share"),
+            ("[eks.keda]\nminReplicaCount = 9\nmaxReplicaCount = 2", "eks.keda.minReplicaCount"),
+            ("[eks.pod]\nconcurrency = 0", "eks.pod.concurrency"),
+            ("[lambda.mapping]\nBatchSize = 100", "lambda.mapping.MaximumBatchingWindowInSeconds"),
+            ("[queue]\nvisibility_timeout = '13h'", "queue.visibility_timeout"),
+        ] {
+            let error = refused(text);
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+}
