@@ -7,5 +7,6 @@ pub mod front;
 pub mod guard;
 pub mod kubernetes;
 pub mod lambda;
+pub mod ledger;
 pub mod pods;
 pub mod runtime_api;
