@@ -10,3 +10,5 @@ pub mod lambda;
 pub mod ledger;
 pub mod pods;
 pub mod runtime_api;
+pub mod tail;
+pub mod timeline;

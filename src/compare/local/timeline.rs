@@ -1,0 +1,111 @@
+//! What a target did over time: samples, scaling decisions, and how late our own timers were.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::clock::Clock;
+use crate::compare::run::{Decision, Sample};
+use crate::compare::scaling::{self, Counts, Observation, Policy};
+
+/// Scenario time between two samples: two a second, so that one that is late leaves no second without.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+
+/// The story of one target, counted from the start of its load.
+pub struct Timeline {
+    clock: Clock,
+    origin: Duration,
+    told: Mutex<Told>,
+}
+
+/// What a timeline holds.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// At least one a scenario second.
+    pub samples: Vec<Sample>,
+    /// Every change of capacity.
+    pub decisions: Vec<Decision>,
+    /// The highest delay of a timer, in scenario time.
+    pub late: Duration,
+}
+
+impl Timeline {
+    /// A timeline whose zero is now.
+    pub fn begin(clock: Clock) -> Self {
+        Self { clock, origin: clock.now(), told: Mutex::default() }
+    }
+
+    /// Scenario time since the start of the load.
+    pub fn now(&self) -> Duration {
+        self.clock.now().saturating_sub(self.origin)
+    }
+
+    /// The timeline's zero by its clock.
+    pub fn origin(&self) -> Duration {
+        self.origin
+    }
+
+    /// Sleeps until `at`, and notes how late it woke.
+    pub async fn sleep_until(&self, at: Duration) {
+        let late = self.clock.sleep_until(self.origin + at).await;
+        let mut told = self.told();
+        told.late = told.late.max(late);
+    }
+
+    /// Samples the queue and the capacity for as long as it is polled.
+    pub async fn sample(&self, look: impl Fn() -> (Counts, u32)) {
+        let mut at = Duration::ZERO;
+        loop {
+            self.sleep_until(at).await;
+            let (counts, capacity) = look();
+            self.push(self.now(), counts, capacity);
+            // A machine that fell behind takes one sample where it would have taken several.
+            at = (at + SAMPLE_EVERY).max(self.now());
+        }
+    }
+
+    /// Adds one sample.
+    pub fn push(&self, now: Duration, counts: Counts, capacity: u32) {
+        let sample = Sample { t: now.as_secs_f64(), visible: counts.visible, in_flight: counts.in_flight, capacity };
+        self.told().samples.push(sample);
+    }
+
+    /// Notes a decision that changes the capacity.
+    pub fn decided(&self, now: Duration, decision: &scaling::Decision) {
+        if decision.from != decision.to {
+            self.told().decisions.push(record(now, decision));
+        }
+    }
+
+    /// Lets `policy` resize a target whenever a look is due, for as long as it is polled.
+    ///
+    /// The policy is given the time at which it was due, not the moment of a loaded machine at which we woke, so that
+    /// windows of exactly one period stay exact; the record has the moment itself.
+    pub async fn control<P: Policy>(&self, policy: &mut P, look: impl Fn() -> Observation, resize: impl Fn(u32)) {
+        loop {
+            let due = policy.due();
+            self.sleep_until(due).await;
+            let decision = policy.tick(due, &look());
+            if decision.from != decision.to {
+                resize(decision.to);
+            }
+            self.decided(self.now(), &decision);
+        }
+    }
+
+    /// What has been told so far.
+    pub fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A decision as a run records it.
+pub fn record(now: Duration, decision: &scaling::Decision) -> Decision {
+    Decision {
+        t: now.as_secs_f64(),
+        from: decision.from,
+        to: decision.to,
+        by: decision.by.to_owned(),
+        reason: Some(decision.reason.to_owned()),
+        detail: decision.detail.clone(),
+    }
+}
