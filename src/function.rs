@@ -1,1 +1,120 @@
-//! to come
+//! The Lambda host: an SQS event in, a partial batch response out.
+//!
+//! ```text
+//! records ─► messages ─► batch ─► settle (visibility of retries, dead letters) ─► batchItemFailures
+//! ```
+//!
+//! It never deletes: Lambda deletes what the response does not name. So the event source mapping needs
+//! `ReportBatchItemFailures`; without it, Lambda would delete the failed ones too.
+
+mod records;
+mod response;
+mod settle;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::{self, Limits};
+use crate::config::Config;
+use crate::handler::Handler;
+use crate::journal::Journal;
+use crate::message::Message;
+
+pub use records::{Batch, Event, Record, Unnamed, decode};
+pub use response::{Open, failures};
+use settle::Settler;
+
+/// One function: it lives as long as its execution environment.
+pub struct Function<H> {
+    handler: Arc<H>,
+    concurrency: usize,
+    handler_timeout: Option<Duration>,
+    margin: Duration,
+    settler: Settler,
+    journal: Journal,
+}
+
+impl<H: Handler> Function<H> {
+    /// Makes no AWS client: only failures and the journal need one, and they make it when first needed, so that a cold
+    /// start does not pay for it.
+    pub fn new(handler: H, config: &Config, journal: Journal) -> Self {
+        Self {
+            handler: Arc::new(handler),
+            concurrency: config.function.concurrency,
+            handler_timeout: config.handler_timeout,
+            margin: config.function.deadline_margin,
+            settler: Settler::new(config),
+            journal,
+        }
+    }
+
+    /// Handles one event. `deadline` is when Lambda kills the environment; a margin before it, what has not finished is
+    /// given back.
+    ///
+    /// # Errors
+    /// [`Unnamed`] if a record has no `messageId`; nothing was handled then, and Lambda keeps the whole batch.
+    pub async fn handle(&self, event: &Event, deadline: SystemTime) -> Result<SqsBatchResponse, Unnamed> {
+        let received = SystemTime::now();
+        let batch = decode(event)?;
+        let mut open = Open::all(&batch);
+        let time_up = CancellationToken::new();
+        let limits = Limits {
+            concurrency: Arc::new(Semaphore::new(self.concurrency)),
+            handler_timeout: self.handler_timeout,
+            time_up: time_up.clone(),
+        };
+        let (events, ended) = mpsc::unbounded_channel();
+        let handling = batch::run(&self.handler, runnable(&batch), batch.is_fifo(), &limits, events);
+        let settling = self.settler.settle(batch.source_arn.as_deref(), ended, received, &mut open, &self.journal);
+        let left = deadline.duration_since(received).unwrap_or_default();
+        let clock = async {
+            sleep(left.saturating_sub(self.margin)).await;
+            time_up.cancel();
+            // Most of the margin is for settling what was cut off; the rest is for the answer itself.
+            sleep(self.margin.min(left).mul_f64(0.75)).await;
+        };
+        tokio::select! {
+            biased;
+            _ = async { tokio::join!(handling, settling) } => {}
+            () = clock => tracing::warn!("time was up before the batch was settled"),
+        }
+        let response = failures(&batch, &open);
+        self.flush_journal(deadline).await;
+        Ok(response)
+    }
+
+    /// The environment is frozen once it has answered, so the journal is written before; but not past the deadline.
+    async fn flush_journal(&self, deadline: SystemTime) {
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+        if tokio::time::timeout(left / 2, self.journal.flush()).await.is_err() {
+            tracing::warn!("the journal was not written before the deadline");
+        }
+    }
+}
+
+/// The messages to handle: all that decoded, but on a FIFO queue none behind a record of its group that did not.
+fn runnable(batch: &Batch) -> Vec<Arc<Message>> {
+    let mut bad: Vec<Option<&str>> = Vec::new();
+    let mut messages = Vec::with_capacity(batch.records.len());
+    for record in &batch.records {
+        match &record.message {
+            Err(error) => {
+                tracing::error!(id = record.id, %error, "a record cannot be decoded and is left to be retried");
+                bad.push(record.group.as_deref());
+            }
+            Ok(message) => {
+                let group = record.group.as_deref();
+                let behind_a_bad_one = batch.is_fifo() && bad.iter().any(|bad| bad.is_none() || *bad == group);
+                if !behind_a_bad_one {
+                    messages.push(message.clone());
+                }
+            }
+        }
+    }
+    messages
+}

@@ -1,0 +1,183 @@
+//! Settles what the response alone cannot: visibility of what comes again, and dead letters.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::response::Open;
+use crate::batch::{Event, Verdict};
+use crate::config::{Backoff, Config};
+use crate::handler::Outcome;
+use crate::journal::{Journal, Times};
+use crate::message::Message;
+use crate::queue::{DeadLetters, Queue, QueueError, Tuning};
+
+/// What ended since the last look is settled in one go, at most so many.
+const AT_ONCE: usize = 100;
+
+/// Reaches the queues that events come from, each when first needed.
+pub(super) struct Settler {
+    queue_url: Option<String>,
+    dlq_url: Option<String>,
+    tuning: Tuning,
+    backoff: Backoff,
+    /// One event source is usual; a function may have several.
+    sources: Mutex<HashMap<String, Arc<Source>>>,
+}
+
+struct Source {
+    queue: Queue,
+    dead_letters: DeadLetters,
+}
+
+/// What ended, sorted by what it needs.
+#[derive(Default)]
+struct Ended {
+    comes_again: Vec<(Arc<Message>, Duration)>,
+    rejected: Vec<(Arc<Message>, String)>,
+}
+
+impl Settler {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            queue_url: config.queue_url.clone(),
+            dlq_url: config.dlq_url.clone(),
+            tuning: Tuning { attempt_timeout: config.attempt_timeout },
+            backoff: config.backoff,
+            sources: Mutex::default(),
+        }
+    }
+
+    /// Follows a batch until it has ended, and finishes in `open` what Lambda may delete.
+    pub(super) async fn settle(
+        &self,
+        source_arn: Option<&str>,
+        mut events: UnboundedReceiver<Event>,
+        received: SystemTime,
+        open: &mut Open<'_>,
+        journal: &Journal,
+    ) {
+        let mut started: HashMap<String, SystemTime> = HashMap::new();
+        let mut some = Vec::new();
+        while events.recv_many(&mut some, AT_ONCE).await > 0 {
+            let mut ended = Ended::default();
+            for event in some.drain(..) {
+                match event {
+                    Event::Started(message) if journal.is_on() => {
+                        started.insert(message.id.clone(), SystemTime::now());
+                    }
+                    Event::Started(_) => {}
+                    Event::Ended(message, verdict) => {
+                        let started = started.remove(&message.id);
+                        let times = Times { received, started, finished: SystemTime::now() };
+                        journal.message(&message, times, word(&verdict));
+                        self.sort(message, verdict, open, &mut ended);
+                    }
+                }
+            }
+            // Boxed: the SDK's futures are large, and most batches need none of them.
+            Box::pin(self.settle_ended(source_arn, ended, open)).await;
+        }
+    }
+
+    fn sort(&self, message: Arc<Message>, verdict: Verdict, open: &mut Open<'_>, ended: &mut Ended) {
+        let (id, receive_count) = (&message.id, message.receive_count);
+        let after = match verdict {
+            Verdict::Handled(Outcome::Done) => {
+                open.finish(id);
+                return;
+            }
+            Verdict::Handled(Outcome::Reject { reason }) => {
+                tracing::warn!(id, receive_count, reason, "rejected");
+                ended.rejected.push((message, reason));
+                return;
+            }
+            Verdict::Handled(Outcome::Retry { after, reason }) => {
+                tracing::info!(id, receive_count, reason, "to be retried");
+                after
+            }
+            Verdict::Panicked(panic) => {
+                tracing::error!(id, receive_count, panic, "the handler panicked");
+                None
+            }
+            Verdict::TimedOut(limit) => {
+                tracing::warn!(id, receive_count, ?limit, "the handler took too long");
+                None
+            }
+            Verdict::Late | Verdict::Blocked => {
+                tracing::info!(id, receive_count, ?verdict, "given back");
+                Some(Duration::ZERO)
+            }
+        };
+        let after = after.unwrap_or_else(|| self.backoff(&message));
+        ended.comes_again.push((message, after));
+    }
+
+    async fn settle_ended(&self, source_arn: Option<&str>, mut ended: Ended, open: &mut Open<'_>) {
+        if ended.comes_again.is_empty() && ended.rejected.is_empty() {
+            return;
+        }
+        let source = match self.source(source_arn).await {
+            Ok(source) => source,
+            Err(error) => return tracing::warn!(%error, "visibility timeouts stay as they are"),
+        };
+        let rejected: Vec<_> = ended.rejected.iter().map(|(message, reason)| (&**message, reason.as_str())).collect();
+        if !rejected.is_empty() {
+            let taken = source.dead_letters.send(&rejected).await;
+            for ((message, _), taken) in ended.rejected.iter().zip(taken) {
+                match taken {
+                    Ok(()) => open.finish(&message.id),
+                    Err(error) => {
+                        tracing::error!(id = message.id, %error, "a rejected message is retried instead");
+                        ended.comes_again.push((message.clone(), self.backoff(message)));
+                    }
+                }
+            }
+        }
+        let known = ended.comes_again.iter().filter(|(message, _)| !message.receipt_handle.is_empty());
+        let changes: Vec<_> = known.map(|(m, after)| (m.receipt_handle.as_str(), rounded_up(*after))).collect();
+        for error in source.queue.change_visibility(&changes).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "a visibility timeout stays as it is");
+        }
+    }
+
+    fn backoff(&self, message: &Message) -> Duration {
+        self.backoff.delay(message.receive_count, fastrand::f64())
+    }
+
+    /// The queue of this ARN: `QUEUE_URL` where it has the same name, else looked up by name.
+    async fn source(&self, arn: Option<&str>) -> Result<Arc<Source>, QueueError> {
+        let name = arn.and_then(|arn| arn.rsplit(':').next()).unwrap_or_default();
+        let configured = self.queue_url.as_deref();
+        let configured = configured.filter(|url| name.is_empty() || url.rsplit('/').next() == Some(name));
+        let url_or_name = configured.unwrap_or(name);
+        let sources = || self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = sources().get(url_or_name) {
+            return Ok(source.clone());
+        }
+        let queue = Queue::connect(url_or_name, &self.tuning).await?;
+        let dead_letters = DeadLetters::of(queue.clone(), self.dlq_url.clone());
+        let source = Arc::new(Source { queue, dead_letters });
+        Ok(sources().entry(url_or_name.to_owned()).or_insert(source).clone())
+    }
+}
+
+/// SQS counts in seconds, and a message may not come before its time; 12 hours are the most that it takes.
+fn rounded_up(after: Duration) -> Duration {
+    Duration::from_secs((after.as_secs_f64().ceil() as u64).min(43_200))
+}
+
+/// How a journal names a verdict.
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Handled(Outcome::Done) => "done",
+        Verdict::Handled(Outcome::Retry { .. }) => "retry",
+        Verdict::Handled(Outcome::Reject { .. }) => "reject",
+        Verdict::Panicked(_) => "panic",
+        Verdict::TimedOut(_) => "timeout",
+        Verdict::Late => "late",
+        Verdict::Blocked => "blocked",
+    }
+}
