@@ -1,0 +1,76 @@
+# Both targets side by side: EKS on the left, Lambda on the right, the same rows.
+locals {
+  columns = [
+    { x = 0, title = "EKS", queue = aws_sqs_queue.work.name },
+    { x = 12, title = "Lambda", queue = var.lambda_stack_name },
+  ]
+
+  queue_rows = [
+    { title = "waiting and in flight", metrics = ["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"], stat = "Maximum" },
+    { title = "age of the oldest message (s)", metrics = ["ApproximateAgeOfOldestMessage"], stat = "Maximum" },
+    { title = "sent, received, deleted, empty receives", metrics = ["NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted", "NumberOfEmptyReceives"], stat = "Sum" },
+  ]
+
+  queue_widgets = flatten([
+    for y, row in local.queue_rows : [
+      for column in local.columns : {
+        type   = "metric"
+        x      = column.x
+        y      = y * 6
+        width  = 12
+        height = 6
+        properties = {
+          title   = "${column.title}: ${row.title}"
+          region  = var.region
+          view    = "timeSeries"
+          stat    = row.stat
+          period  = 60
+          metrics = [for metric in row.metrics : ["AWS/SQS", metric, "QueueName", column.queue]]
+        }
+      }
+    ]
+  ])
+
+  capacity_y = length(local.queue_rows) * 6
+
+  capacity_widgets = [
+    {
+      type   = "metric"
+      x      = 0
+      y      = local.capacity_y
+      width  = 12
+      height = 6
+      properties = {
+        title   = "EKS: pods (Container Insights)"
+        region  = var.region
+        view    = "timeSeries"
+        stat    = "Maximum"
+        period  = 60
+        metrics = [["ContainerInsights", "service_number_of_running_pods", "ClusterName", var.cluster_name, "Namespace", var.namespace, "Service", "worker"]]
+      }
+    },
+    {
+      type   = "metric"
+      x      = 12
+      y      = local.capacity_y
+      width  = 12
+      height = 6
+      properties = {
+        title  = "Lambda: concurrent invocations, errors, throttles"
+        region = var.region
+        view   = "timeSeries"
+        stat   = "Maximum"
+        period = 60
+        metrics = [
+          for metric in ["ConcurrentExecutions", "Errors", "Throttles"] :
+          ["AWS/Lambda", metric, "FunctionName", "${var.lambda_stack_name}-sqs"]
+        ]
+      }
+    },
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "twins" {
+  dashboard_name = var.name
+  dashboard_body = jsonencode({ widgets = concat(local.queue_widgets, local.capacity_widgets) })
+}

@@ -1,0 +1,56 @@
+# What is refused, before anything is planned.
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  cluster_name = "cluster"
+}
+
+run "irsa_without_its_provider" {
+  command = plan
+  variables {
+    identity = "irsa"
+  }
+  expect_failures = [var.oidc_provider_arn]
+}
+
+run "an_unknown_identity" {
+  command = plan
+  variables {
+    identity = "node"
+  }
+  expect_failures = [var.identity]
+}
+
+run "an_image_tag_that_cannot_be_pushed_twice" {
+  command = plan
+  variables {
+    image_tag = "latest"
+  }
+  expect_failures = [var.image_tag]
+}
+
+run "the_arn_of_a_cluster_where_its_name_belongs" {
+  command = plan
+  variables {
+    cluster_name = "arn:aws:eks:us-east-1:123456789012:cluster/cluster"
+  }
+  expect_failures = [var.cluster_name]
+}
+
+run "a_name_that_no_queue_may_have" {
+  command = plan
+  variables {
+    name = "Twin_Scale"
+  }
+  expect_failures = [var.name]
+}
+
+run "a_region_that_does_not_exist" {
+  command = plan
+  variables {
+    region = "useast1"
+  }
+  expect_failures = [var.region]
+}

@@ -1,0 +1,151 @@
+variable "name" {
+  description = "Name of the queue, and prefix of everything else."
+  type        = string
+  default     = "twinscale"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,39}$", var.name))
+    error_message = "name: 2 to 40 lower-case letters, digits and hyphens, a letter first."
+  }
+}
+
+variable "region" {
+  description = "Region of the queues and of the cluster."
+  type        = string
+  default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region: write it like us-east-1."
+  }
+}
+
+variable "cluster_name" {
+  description = "An existing EKS cluster that runs KEDA."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$", var.cluster_name))
+    error_message = "cluster_name: the name of an EKS cluster, not its ARN."
+  }
+}
+
+variable "namespace" {
+  description = "Kubernetes namespace of the worker and the sender."
+  type        = string
+  default     = "twinscale"
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.namespace))
+    error_message = "namespace: up to 63 lower-case letters, digits and hyphens."
+  }
+}
+
+variable "identity" {
+  description = "How pods get their role: pod-identity (EKS Pod Identity; the cluster needs its agent add-on) or irsa (an OIDC provider)."
+  type        = string
+  default     = "pod-identity"
+
+  validation {
+    condition     = contains(["pod-identity", "irsa"], var.identity)
+    error_message = "identity: pod-identity or irsa."
+  }
+}
+
+variable "oidc_provider_arn" {
+  description = "The cluster's IAM OIDC provider. Only for identity = irsa."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.identity != "irsa" || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/.+$", var.oidc_provider_arn))
+    error_message = "oidc_provider_arn: identity = irsa needs the ARN of the cluster's OIDC provider, arn:aws:iam::ACCOUNT:oidc-provider/…"
+  }
+}
+
+variable "keda_namespace" {
+  description = "Namespace of KEDA's operator."
+  type        = string
+  default     = "keda"
+}
+
+variable "keda_service_account" {
+  description = "Service account of KEDA's operator."
+  type        = string
+  default     = "keda-operator"
+}
+
+variable "keda_role_name" {
+  description = "The role that KEDA's operator already has. It gets a policy for this queue; when null, a role is made and bound to the operator."
+  type        = string
+  default     = null
+}
+
+variable "scale_on_message_age" {
+  description = "Lets KEDA read CloudWatch too, for the component message-age."
+  type        = bool
+  default     = false
+}
+
+variable "fifo" {
+  description = "A FIFO queue with high throughput, keyed by message group."
+  type        = bool
+  default     = false
+}
+
+variable "journal" {
+  description = "A queue for the journal, which `twinscale compare --engine aws` reads. It costs one request a message while it is on."
+  type        = bool
+  default     = false
+}
+
+variable "kms_key_arn" {
+  description = "A customer managed key for the queues. When null, SQS's own keys encrypt them, at no charge."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:", var.kms_key_arn))
+    error_message = "kms_key_arn: the ARN of a KMS key."
+  }
+}
+
+variable "image_tag" {
+  description = "Tag of the image that the overlay runs. Tags of the repository are immutable."
+  type        = string
+  default     = "0.1.0"
+
+  validation {
+    condition     = can(regex("^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$", var.image_tag)) && var.image_tag != "latest"
+    error_message = "image_tag: a version or a commit; latest says nothing and cannot be pushed twice."
+  }
+}
+
+variable "alarm_actions" {
+  description = "ARNs that alarms notify, such as an SNS topic."
+  type        = list(string)
+  default     = []
+}
+
+variable "oldest_message_seconds" {
+  description = "Age of the oldest message above which an alarm is raised."
+  type        = number
+  default     = 900
+
+  validation {
+    condition     = var.oldest_message_seconds >= 60
+    error_message = "oldest_message_seconds: 60 or more; CloudWatch sees the queue once a minute."
+  }
+}
+
+variable "lambda_stack_name" {
+  description = "Name of the SAM stack of the Lambda twin, shown beside this target on the dashboard."
+  type        = string
+  default     = "twinscale-lambda"
+}
+
+variable "tags" {
+  description = "Tags of every resource."
+  type        = map(string)
+  default     = {}
+}

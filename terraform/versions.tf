@@ -1,0 +1,10 @@
+terraform {
+  required_version = ">= 1.9, < 2.0" # 1.9: a variable's validation may look at other variables
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 6.0, < 7.0"
+    }
+  }
+}
