@@ -1,10 +1,13 @@
 //! The SQS event source mapping of Lambda: how many batches it has invoked the function with at once.
+//!
+//! Published are the start (5), the ramps, the maxima and that it goes back when idle. Not published, and therefore
+//! estimates of this model, each named where it is used: how often it looks, how fast it goes back, how far it backs off.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::seconds;
+use super::{Decision, Observation, Policy, seconds};
 
 /// An event source mapping on one queue. Names are those of the API, as a SAM template has them; defaults are Lambda's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,3 +104,150 @@ pub enum Ramp {
     /// Before: 5 at the start, 60 more a minute, up to 1,000 (the documentation's figure; a blog of 2023 says 1,250).
     Before2023,
 }
+
+/// How often the mapping looks (estimate: AWS gives the ramp a minute, and it is taken to be even).
+const LOOK: Duration = Duration::from_secs(1);
+/// Concurrent invocations that one provisioned poller can keep up.
+const PER_POLLER: u32 = 10;
+/// Pollers that standard mode starts with, and goes back to.
+const START: u32 = 5;
+/// Pollers that standard mode may fall to after a long idle time, unless MaximumConcurrency is set.
+const IDLE: u32 = 2;
+/// How long nothing must have been under way for that (estimate).
+const LONG_IDLE: Duration = Duration::from_secs(300);
+
+/// A mapping at work. [`Decision::to`] is how many batches may be under way at once.
+#[derive(Clone, Debug)]
+pub struct EventSource {
+    settings: Settings,
+    limit: u32,
+    next: Duration,
+    /// Sixtieths of a batch that the ramp has earned.
+    credit: u32,
+    failed: bool,
+    last_busy: Duration,
+}
+
+impl EventSource {
+    /// A mapping that has just been enabled.
+    pub fn new(settings: Settings) -> Self {
+        let mut mapping = Self { settings, limit: 0, next: LOOK, credit: 0, failed: false, last_busy: Duration::ZERO };
+        mapping.limit = mapping.start();
+        mapping
+    }
+
+    /// How many batches may be under way at once now.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Provisioned pollers that run now, each paid for by the hour; `None` in standard mode.
+    pub fn pollers(&self) -> Option<u32> {
+        self.settings.provisioned.map(|_| self.limit / PER_POLLER)
+    }
+
+    /// Tells that an invocation failed as a whole or was throttled: the mapping backs off at its next look. With
+    /// `ReportBatchItemFailures` on, failures of records do not slow the polling down, so only throttles are told.
+    pub fn failed(&mut self, throttled: bool) {
+        self.failed |= throttled || !self.settings.report_batch_item_failures;
+    }
+
+    fn start(&self) -> u32 {
+        match self.settings.provisioned {
+            Some(provisioned) => provisioned.minimum_pollers * PER_POLLER,
+            None => START.min(self.maximum()),
+        }
+    }
+
+    fn maximum(&self) -> u32 {
+        match (self.settings.provisioned, self.settings.maximum_concurrency, self.settings.ramp) {
+            (Some(provisioned), _, _) => provisioned.maximum_pollers.saturating_mul(PER_POLLER),
+            (None, Some(maximum), _) => maximum,
+            (None, None, Ramp::Current) => 1250,
+            (None, None, Ramp::Before2023) => 1000,
+        }
+    }
+
+    fn floor(&self, now: Duration) -> u32 {
+        let standard = self.settings.provisioned.is_none() && self.settings.maximum_concurrency.is_none();
+        let current = self.settings.ramp == Ramp::Current;
+        if standard && current && now >= self.last_busy + LONG_IDLE { IDLE } else { self.start() }
+    }
+
+    /// Concurrent batches added a minute.
+    fn ramp(&self) -> u32 {
+        match (self.settings.provisioned, self.settings.ramp) {
+            (Some(_), _) => 1000,
+            (None, Ramp::Current) => 300,
+            (None, Ramp::Before2023) => 60,
+        }
+    }
+
+    /// What the ramp allows in one look; with provisioned pollers in whole pollers.
+    fn step(&mut self) -> u32 {
+        self.credit += self.ramp();
+        let unit = 60 * self.settings.provisioned.map_or(1, |_| PER_POLLER);
+        let units = self.credit / unit;
+        self.credit %= unit;
+        units * self.settings.provisioned.map_or(1, |_| PER_POLLER)
+    }
+
+    fn look(&mut self, now: Duration, seen: &Observation) -> (u32, &'static str, String) {
+        let Some(counts) = seen.queue else {
+            return (self.limit, "QueueNotRead", String::new());
+        };
+        if counts.visible > 0 || seen.replicas > 0 {
+            self.last_busy = now;
+        }
+        if std::mem::take(&mut self.failed) {
+            self.credit = 0;
+            // Estimate: half, and no lower than where it goes when idle.
+            let floor = self.settings.provisioned.map_or(IDLE.min(self.limit), |_| self.start());
+            return (self.whole_pollers(self.limit / 2).max(floor), "ErrorBackoff", "invocations failed".to_owned());
+        }
+        // Messages that the free pollers are about to take do not call for more of them.
+        let free = u64::from(self.limit.saturating_sub(seen.replicas));
+        let waiting = counts.visible.saturating_sub(free * u64::from(self.settings.batch_size));
+        let maximum = self.maximum();
+        if waiting > 0 && self.limit < maximum {
+            let to = (self.limit + self.step()).min(maximum);
+            return (to, "MessagesAvailable", format!("{} messages wait", counts.visible));
+        }
+        if waiting > 0 {
+            let word =
+                if self.settings.maximum_concurrency.is_some() { "MaximumConcurrency" } else { "MaximumReached" };
+            return (self.limit, word, format!("{} messages wait", counts.visible));
+        }
+        let floor = self.floor(now);
+        if counts.visible == 0 && seen.replicas < self.limit && self.limit > floor {
+            // Estimate: as fast down as up, and never below what is under way.
+            let to = self.limit.saturating_sub(self.step()).max(floor).max(self.whole_pollers(seen.replicas));
+            return (to.min(self.limit), "Idle", format!("{} batches under way", seen.replicas));
+        }
+        self.credit = 0;
+        (self.limit.max(floor.min(self.start())), "Steady", String::new())
+    }
+
+    fn whole_pollers(&self, batches: u32) -> u32 {
+        self.settings.provisioned.map_or(batches, |_| batches.div_ceil(PER_POLLER) * PER_POLLER)
+    }
+}
+
+impl Policy for EventSource {
+    fn due(&self) -> Duration {
+        self.next
+    }
+
+    fn tick(&mut self, now: Duration, seen: &Observation) -> Decision {
+        let from = self.limit;
+        let (to, reason, detail) = self.look(now, seen);
+        while self.next <= now {
+            self.next += LOOK;
+        }
+        self.limit = to;
+        Decision { by: "event-source-mapping", from, to, reason, detail }
+    }
+}
+
+#[cfg(test)]
+mod tests;

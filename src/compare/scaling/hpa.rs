@@ -1,4 +1,11 @@
 //! The Horizontal Pod Autoscaler (autoscaling/v2), which moves between 1 and n replicas.
+//!
+//! The order of one sync, as in `pkg/controller/podautoscaler/horizontal.go` of Kubernetes: replicas outside min..max
+//! are brought inside without a look at the metric; the metric gives a desired count; that is stabilized by earlier
+//! recommendations, then limited. Two paths do the last two steps: `limits::without_behavior` while `behavior` is nil
+//! (1, 4, 8, 16 …) and `limits::with_behavior` while it is set, even to the defaults (1, 5, 10, 20 …).
+
+mod limits;
 
 use std::time::Duration;
 
@@ -130,3 +137,196 @@ pub enum Unit {
     /// Percent of the replicas at the start of the period.
     Percent,
 }
+
+/// One external metric, as KEDA's adapter answers the HPA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The value in thousandths: KEDA keeps that precision.
+    pub milli: u64,
+    /// The target, whole.
+    pub target: u64,
+    /// How value and target are compared.
+    pub kind: MetricType,
+}
+
+/// How the HPA reads an external metric.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MetricType {
+    /// Messages a replica.
+    #[default]
+    AverageValue,
+    /// Messages in all; scaled by the ratio to the target.
+    Value,
+}
+
+/// The replicas at a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    /// `spec.replicas`: what was asked for last.
+    pub spec: u32,
+    /// `status.replicas`: those that exist, Pending ones included.
+    pub status: u32,
+    /// Those that are Running and Ready.
+    pub ready: u32,
+}
+
+/// What a sync came to: the replicas to ask for, the HPA's reason, and the arithmetic for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Replicas to ask for.
+    pub to: u32,
+    /// The reason of the HPA's condition or event.
+    pub reason: &'static str,
+    /// What was computed.
+    pub detail: String,
+}
+
+/// The autoscaler of one target: its settings and what it remembers between syncs.
+#[derive(Clone, Debug)]
+pub struct Hpa {
+    settings: Settings,
+    min: u32,
+    max: u32,
+    /// Raw recommendations, neither stabilized nor limited: 1,000 messages at 5 a replica hold 200 for the whole window.
+    recommendations: Vec<(Duration, u32)>,
+    /// Changes upwards that were made, for the policies of `behavior`.
+    added: Vec<(Duration, u32)>,
+    /// Changes downwards that were made.
+    removed: Vec<(Duration, u32)>,
+}
+
+impl Hpa {
+    /// An autoscaler between `min` (raised to 1: KEDA owns 0) and `max`.
+    pub fn new(settings: Settings, min: u32, max: u32) -> Self {
+        Self { settings, min: min.max(1), max, recommendations: Vec::new(), added: Vec::new(), removed: Vec::new() }
+    }
+
+    /// One sync. A metric that could not be read is `None`.
+    pub fn sync(&mut self, now: Duration, replicas: Replicas, metrics: &[Option<Metric>]) -> Verdict {
+        let current = replicas.spec;
+        if self.recommendations.is_empty() {
+            self.recommendations.push((now, current));
+        }
+        if current == 0 {
+            return verdict(0, "ScalingDisabled", "the HPA leaves 0 replicas alone".to_owned());
+        }
+        let verdict = if current > self.max {
+            verdict(self.max, "TooManyReplicas", format!("{current} replicas are above the maximum {}", self.max))
+        } else if current < self.min {
+            verdict(self.min, "TooFewReplicas", format!("{current} replicas are below the minimum {}", self.min))
+        } else {
+            match self.desired(replicas, metrics) {
+                Some((desired, detail)) => self.limited(now, current, desired, &detail),
+                None => verdict(current, "FailedGetExternalMetric", "no metric: replicas stay".to_owned()),
+            }
+        };
+        self.remember(now, current, verdict.to);
+        verdict
+    }
+
+    /// The replicas that the metrics ask for, the highest of them, and the arithmetic. `None` if none could be read, or
+    /// if some could not and the others would scale down.
+    fn desired(&self, replicas: Replicas, metrics: &[Option<Metric>]) -> Option<(u32, String)> {
+        let best = metrics.iter().flatten().map(|metric| self.desired_by(replicas, metric)).max_by_key(|(n, _)| *n)?;
+        let all_read = metrics.iter().all(Option::is_some);
+        (all_read || best.0 >= replicas.spec).then_some(best)
+    }
+
+    fn desired_by(&self, replicas: Replicas, metric: &Metric) -> (u32, String) {
+        let (value, target) = (metric.milli as f64, metric.target as f64 * 1000.0);
+        let messages = Thousands(metric.milli / 1000);
+        match metric.kind {
+            MetricType::AverageValue => {
+                // Pending pods count; with none the ratio is infinite or NaN, and neither is within the tolerance.
+                if self.tolerates(value / (target * f64::from(replicas.status))) {
+                    let n = replicas.status;
+                    return (n, format!("{messages} messages / {} is within the tolerance of {n}", metric.target));
+                }
+                let desired = ceil(value / target);
+                (desired, format!("{messages} messages / {} = {} desired", metric.target, Thousands(desired.into())))
+            }
+            MetricType::Value => {
+                let ratio = value / target;
+                if self.tolerates(ratio) {
+                    return (
+                        replicas.spec,
+                        format!("{messages} of {} messages is within the tolerance", metric.target),
+                    );
+                }
+                let desired = ceil(ratio * f64::from(replicas.ready));
+                let ready = replicas.ready;
+                (desired, format!("{messages} / {} messages x {ready} ready = {desired} desired", metric.target))
+            }
+        }
+    }
+
+    /// Newer controllers' rule, which counts exactly 1.1 as tolerated; before 1.33 rounding made it scale.
+    fn tolerates(&self, ratio: f64) -> bool {
+        let behavior = self.settings.behavior.as_ref();
+        let up = behavior.and_then(|b| b.scale_up.tolerance).unwrap_or(self.settings.tolerance);
+        let down = behavior.and_then(|b| b.scale_down.tolerance).unwrap_or(self.settings.tolerance);
+        (1.0 - down..=1.0 + up).contains(&ratio)
+    }
+
+    /// Stabilizes and limits `desired`, and notes it, raw, for later syncs.
+    fn limited(&mut self, now: Duration, current: u32, desired: u32, detail: &str) -> Verdict {
+        let limit = match &self.settings.behavior {
+            None => limits::without_behavior(self, now, current, desired),
+            Some(behavior) => limits::with_behavior(self, behavior, now, current, desired),
+        };
+        self.recommendations.push((now, desired));
+        let stabilized = limit.stabilized != desired;
+        // The HPA reports both conditions; the one that explains an unchanged count is the stabilization.
+        let reason = if stabilized && limit.to == current { limit.stabilization } else { limit.reason };
+        let held = if stabilized {
+            format!(", held at {} by earlier recommendations", Thousands(limit.stabilized.into()))
+        } else {
+            String::new()
+        };
+        let cut = if limit.to == limit.stabilized { String::new() } else { format!(", limited to {}", limit.to) };
+        verdict(limit.to, reason, format!("{detail}{held}{cut}"))
+    }
+
+    /// Keeps the change for the policies (only while `behavior` is set), and forgets what is too old to matter.
+    fn remember(&mut self, now: Duration, from: u32, to: u32) {
+        let Some(behavior) = &self.settings.behavior else {
+            let window = self.settings.downscale_stabilization;
+            self.recommendations.retain(|(at, _)| *at + window >= now);
+            return;
+        };
+        match to.cmp(&from) {
+            std::cmp::Ordering::Greater => self.added.push((now, to - from)),
+            std::cmp::Ordering::Less => self.removed.push((now, from - to)),
+            std::cmp::Ordering::Equal => {}
+        }
+        let window = limits::longest_window(&self.settings, behavior);
+        self.recommendations.retain(|(at, _)| *at + window >= now);
+        let period = limits::longest_period(behavior);
+        self.added.retain(|(at, _)| *at + period > now);
+        self.removed.retain(|(at, _)| *at + period > now);
+    }
+}
+
+fn verdict(to: u32, reason: &'static str, detail: String) -> Verdict {
+    Verdict { to, reason, detail }
+}
+
+/// Rounds up to a count; what is too large for one is as many as there can be.
+fn ceil(value: f64) -> u32 {
+    value.ceil() as u32
+}
+
+/// A number written with commas: 1,000.
+struct Thousands(u64);
+
+impl std::fmt::Display for Thousands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            n if n < 1000 => write!(f, "{n}"),
+            n => write!(f, "{},{:03}", Thousands(n / 1000), n % 1000),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,14 @@
 //! KEDA's operator, which moves between 0 and 1 (or idle and min) and hands the HPA its metric.
+//!
+//! Two loops look at one queue: the operator's every `pollingInterval`, which only wakes and stops the target, and the
+//! HPA's sync, which asks KEDA's adapter for the metric. [`Keda`] owns both, as a ScaledObject does.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{hpa, seconds};
+use super::hpa::{self, Hpa, Metric, MetricType, Replicas};
+use super::{Counts, Decision, Observation, Policy, seconds};
 
 /// A ScaledObject on one queue. Names and defaults are KEDA's (2.20).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,16 +117,6 @@ impl Default for Trigger {
     }
 }
 
-/// How the HPA reads an external metric.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MetricType {
-    /// Messages a replica.
-    #[default]
-    AverageValue,
-    /// Messages in all; scaled by the ratio to the target.
-    Value,
-}
-
 /// `fallback`: what replaces the metric after too many failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -150,3 +144,192 @@ pub enum FallbackBehavior {
     /// The lower of the two.
     CurrentReplicasIfLower,
 }
+
+/// A ScaledObject at work: the operator's loop, and the HPA that it made.
+#[derive(Clone, Debug)]
+pub struct Keda {
+    settings: Settings,
+    hpa: Hpa,
+    /// `spec.replicas` of the target.
+    replicas: u32,
+    next_poll: Duration,
+    next_sync: Duration,
+    last_active: Option<Duration>,
+    /// Failures in a row, a trigger.
+    failures: Vec<u32>,
+    /// What the last poll saw, a trigger; the inner `None` is a failure.
+    cached: Vec<Option<Option<u64>>>,
+    reads: u64,
+}
+
+impl Keda {
+    /// A ScaledObject made at time zero on a target that has `replicas`.
+    pub fn new(settings: Settings, replicas: u32) -> Self {
+        let hpa = Hpa::new(settings.hpa.clone(), settings.min_replica_count, settings.max_replica_count);
+        let triggers = settings.triggers.len();
+        Self {
+            hpa,
+            replicas,
+            next_poll: settings.first_poll,
+            next_sync: settings.hpa.first_sync,
+            last_active: None,
+            failures: vec![0; triggers],
+            cached: vec![None; triggers],
+            reads: 0,
+            settings,
+        }
+    }
+
+    /// GetQueueAttributes calls so far: they are billed.
+    pub fn queue_reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// The replicas asked for last.
+    pub fn replicas(&self) -> u32 {
+        self.replicas
+    }
+
+    /// One round of the operator's loop.
+    fn poll(&mut self, now: Duration, seen: &Observation) -> (u32, &'static str, String) {
+        let (mut active, mut failed, mut total) = (false, false, 0);
+        for index in 0..self.settings.triggers.len() {
+            self.reads += 1;
+            let read = seen.queue.map(|counts| self.settings.triggers[index].total(counts));
+            self.cached[index] = Some(read);
+            self.note(index, read.is_some());
+            match read {
+                Some(read) => {
+                    total = total.max(read);
+                    active |= read > self.settings.triggers[index].activation_queue_length;
+                }
+                None => {
+                    failed = true;
+                    active |= self.falls_back(index);
+                }
+            }
+        }
+        let (from, min) = (self.replicas, self.settings.min_replica_count);
+        let detail = if failed { "the queue could not be read".to_owned() } else { format!("{total} messages") };
+        if active {
+            return self.while_active(now, failed, detail);
+        }
+        match (&self.settings.fallback, self.settings.idle_replica_count) {
+            (None, _) if failed => (from, "KEDAScalerFailed", detail),
+            (Some(fallback), _) if failed && fallback.replicas != 0 => (from, "KEDAScalerFailed", detail),
+            (_, Some(idle)) if from > idle => self.after_cooldown(now, idle, detail),
+            (_, None) if from > 0 && min == 0 => self.after_cooldown(now, 0, detail),
+            (_, None) if from < min => (min, "ScalerNotActive", detail),
+            _ => (from, "ScalerNotActive", detail),
+        }
+    }
+
+    fn while_active(&mut self, now: Duration, failed: bool, detail: String) -> (u32, &'static str, String) {
+        let (from, min) = (self.replicas, self.settings.min_replica_count);
+        let idle_below_min = self.settings.idle_replica_count.is_some() && from < min;
+        if from == 0 || idle_below_min {
+            self.last_active = Some(now);
+            return (min.max(1), "Activated", detail);
+        }
+        // A trigger that fails beside an active one keeps the time of the last activity where it was.
+        if !failed {
+            self.last_active = Some(now);
+        }
+        (from, "ScalerActive", detail)
+    }
+
+    /// Straight to `to`, from any count, once the last activity is more than the cooldown ago.
+    fn after_cooldown(&self, now: Duration, to: u32, detail: String) -> (u32, &'static str, String) {
+        let over = match self.last_active {
+            Some(last) => now > last + self.settings.cooldown_period,
+            None => now > self.settings.initial_cooldown_period,
+        };
+        if over { (to, "Deactivated", detail) } else { (self.replicas, "CooldownPeriod", detail) }
+    }
+
+    /// One sync of the HPA, with the metrics as KEDA's adapter answers.
+    fn sync(&mut self, now: Duration, seen: &Observation) -> (u32, &'static str, String) {
+        let replicas = Replicas { spec: self.replicas, status: seen.replicas, ready: seen.ready };
+        let metrics: Vec<Option<Metric>> = if self.replicas == 0 {
+            Vec::new()
+        } else {
+            (0..self.settings.triggers.len()).map(|index| self.metric(index, seen)).collect()
+        };
+        let verdict = self.hpa.sync(now, replicas, &metrics);
+        (verdict.to, verdict.reason, verdict.detail)
+    }
+
+    fn metric(&mut self, index: usize, seen: &Observation) -> Option<Metric> {
+        let cached = if self.settings.triggers[index].use_cached_metrics { self.cached[index] } else { None };
+        let read = cached.unwrap_or_else(|| {
+            self.reads += 1;
+            seen.queue.map(|counts| self.settings.triggers[index].total(counts))
+        });
+        self.note(index, read.is_some());
+        let trigger = &self.settings.triggers[index];
+        let milli = match read {
+            Some(total) => total.saturating_mul(1000),
+            None if self.falls_back(index) => self.fallback_milli(trigger, seen)?,
+            None => return None,
+        };
+        Some(Metric { milli, target: trigger.queue_length, kind: trigger.metric_type })
+    }
+
+    /// Both loops count into the same number, so a fallback comes sooner than `pollingInterval` suggests.
+    fn note(&mut self, index: usize, read: bool) {
+        self.failures[index] = if read { 0 } else { self.failures[index].saturating_add(1) };
+    }
+
+    fn falls_back(&self, index: usize) -> bool {
+        self.settings.fallback.as_ref().is_some_and(|f| self.failures[index] > f.failure_threshold)
+    }
+
+    /// The metric that makes the HPA stand at the replicas of the fallback.
+    fn fallback_milli(&self, trigger: &Trigger, seen: &Observation) -> Option<u64> {
+        let fallback = self.settings.fallback.as_ref()?;
+        let replicas = match fallback.behavior {
+            FallbackBehavior::Static => fallback.replicas,
+            FallbackBehavior::CurrentReplicas => seen.replicas,
+            FallbackBehavior::CurrentReplicasIfHigher => fallback.replicas.max(seen.replicas),
+            FallbackBehavior::CurrentReplicasIfLower => fallback.replicas.min(seen.replicas),
+        };
+        let milli = trigger.queue_length * u64::from(replicas) * 1000;
+        match trigger.metric_type {
+            MetricType::AverageValue => Some(milli),
+            MetricType::Value => milli.checked_div(seen.ready.into()),
+        }
+    }
+}
+
+impl Trigger {
+    /// The metric: one number for activation and for scaling.
+    fn total(&self, counts: Counts) -> u64 {
+        let in_flight = if self.scale_on_in_flight { counts.in_flight } else { 0 };
+        let delayed = if self.scale_on_delayed { counts.delayed } else { 0 };
+        counts.visible + in_flight + delayed
+    }
+}
+
+impl Policy for Keda {
+    fn due(&self) -> Duration {
+        self.next_poll.min(self.next_sync)
+    }
+
+    fn tick(&mut self, now: Duration, seen: &Observation) -> Decision {
+        let from = self.replicas;
+        // The operator first: what it has just woken, the HPA sees.
+        let polls = self.next_poll <= self.next_sync;
+        let (to, reason, detail) = if polls { self.poll(now, seen) } else { self.sync(now, seen) };
+        let next = if polls { &mut self.next_poll } else { &mut self.next_sync };
+        let period = if polls { self.settings.polling_interval } else { self.settings.hpa.sync_period };
+        // Each loop keeps its phase, and skips what an engine that was late has missed.
+        while *next <= now {
+            *next += period;
+        }
+        self.replicas = to;
+        Decision { by: if polls { "keda" } else { "hpa" }, from, to, reason, detail }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn queue(visible: u64, in_flight: u64) -> Option<Counts> {
+    Some(Counts { visible, in_flight, delayed: 0 })
+}
+
+/// Runs the policy to `until`, with the queue as `at` says; every replica asked for is there and ready at once.
+fn changes(keda: &mut Keda, until: u64, at: impl Fn(u64) -> Option<Counts>) -> Vec<(u64, u32, &'static str)> {
+    let mut changes = Vec::new();
+    while keda.due() <= SECOND * until as u32 {
+        let now = keda.due();
+        let replicas = keda.replicas();
+        let seen = Observation { queue: at(now.as_secs()), replicas, ready: replicas };
+        let decision = keda.tick(now, &seen);
+        if decision.from != decision.to {
+            changes.push((now.as_secs(), decision.to, decision.reason));
+        }
+    }
+    changes
+}
+
+#[test]
+fn the_articles_burst_goes_1_4_8_15_at_15_30_and_45_s() {
+    let settings = Settings { min_replica_count: 1, max_replica_count: 15, ..Settings::default() };
+    let seen = changes(&mut Keda::new(settings, 1), 60, |_| queue(1000, 0));
+    assert_eq!(seen, [(15, 4, "ScaleUpLimit"), (30, 8, "ScaleUpLimit"), (45, 15, "TooManyReplicas")]);
+}
+
+#[test]
+fn with_default_behavior_set_it_goes_1_5_10_15() {
+    let hpa = hpa::Settings { behavior: Some(hpa::Behavior::default()), ..hpa::Settings::default() };
+    let settings = Settings { min_replica_count: 1, max_replica_count: 15, hpa, ..Settings::default() };
+    let seen: Vec<u32> = changes(&mut Keda::new(settings, 1), 60, |_| queue(1000, 0)).iter().map(|c| c.1).collect();
+    assert_eq!(seen, [5, 10, 15]);
+}
+
+#[test]
+fn the_operator_wakes_from_zero_at_its_poll_and_stops_all_at_once_after_the_cooldown() {
+    let mut keda = Keda::new(Settings { max_replica_count: 4, ..Settings::default() }, 0);
+    // Messages from 31 s, just after a poll, to 100 s.
+    let seen = changes(&mut keda, 900, |t| if (31..=100).contains(&t) { queue(1000, 0) } else { queue(0, 0) });
+    assert_eq!(seen[..2], [(60, 1, "Activated"), (60, 4, "TooManyReplicas")]);
+    // Last active poll at 90 s. The HPA comes down to 1 at 90 + 300 s; strictly more than 390 s is the poll of 420 s.
+    assert_eq!(seen[2..], [(405, 1, "TooFewReplicas"), (420, 0, "Deactivated")]);
+}
+
+#[test]
+fn scaling_to_zero_does_not_stop_at_one() {
+    let settings = Settings { cooldown_period: SECOND * 60, max_replica_count: 8, ..Settings::default() };
+    let seen = changes(&mut Keda::new(settings, 0), 300, |t| if t < 40 { queue(1000, 0) } else { queue(0, 0) });
+    assert_eq!(seen.last(), Some(&(120, 0, "Deactivated")), "{seen:?}");
+    assert_eq!(seen[seen.len() - 2].1, 8, "from 8 straight to 0");
+}
+
+#[test]
+fn activation_is_strictly_above_and_counts_messages_in_flight() {
+    let trigger =
+        |scale_on_in_flight| Trigger { activation_queue_length: 10, scale_on_in_flight, ..Trigger::default() };
+    for (counts, in_flight, active) in [
+        (queue(10, 0), true, false),
+        (queue(11, 0), true, true),
+        (queue(6, 5), true, true),
+        (queue(6, 5), false, false),
+    ] {
+        let settings = Settings { triggers: vec![trigger(in_flight)], ..Settings::default() };
+        let decision =
+            Keda::new(settings, 0).tick(Duration::ZERO, &Observation { queue: counts, ..Observation::default() });
+        assert_eq!(decision.to == 1, active, "{counts:?}");
+    }
+}
+
+#[test]
+fn delayed_messages_count_only_if_asked_for() {
+    let counts = Some(Counts { delayed: 50, ..Counts::default() });
+    let wakes = |scale_on_delayed| {
+        let triggers = vec![Trigger { scale_on_delayed, ..Trigger::default() }];
+        let mut keda = Keda::new(Settings { triggers, ..Settings::default() }, 0);
+        keda.tick(Duration::ZERO, &Observation { queue: counts, ..Observation::default() }).to == 1
+    };
+    assert!(wakes(true) && !wakes(false));
+}
+
+#[test]
+fn the_first_cooldown_is_the_initial_one() {
+    let settings = Settings { initial_cooldown_period: SECOND * 100, ..Settings::default() };
+    let seen = changes(&mut Keda::new(settings, 1), 300, |_| queue(0, 0));
+    assert_eq!(seen, [(120, 0, "Deactivated")]);
+}
+
+#[test]
+fn an_idle_count_holds_while_inactive_and_min_while_active() {
+    let settings = Settings {
+        idle_replica_count: Some(0),
+        min_replica_count: 3,
+        max_replica_count: 10,
+        cooldown_period: SECOND * 30,
+        ..Settings::default()
+    };
+    let seen =
+        changes(&mut Keda::new(settings, 0), 200, |t| if (20..80).contains(&t) { queue(1, 0) } else { queue(0, 0) });
+    assert_eq!(seen, [(30, 3, "Activated"), (120, 0, "Deactivated")]);
+}
+
+#[test]
+fn without_an_idle_count_an_inactive_target_is_raised_to_min() {
+    let settings = Settings { min_replica_count: 2, ..Settings::default() };
+    let seen = changes(&mut Keda::new(settings, 0), 30, |_| queue(0, 0));
+    assert_eq!(seen, [(0, 2, "ScalerNotActive")]);
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_changes_nothing_without_a_fallback() {
+    let mut keda = Keda::new(Settings::default(), 3);
+    assert_eq!(changes(&mut keda, 1000, |_| None), []);
+}
+
+#[test]
+fn a_fallback_is_counted_by_both_loops_so_it_comes_twice_as_fast() {
+    let fallback = Fallback { failure_threshold: 3, replicas: 6, behavior: FallbackBehavior::Static };
+    let settings =
+        Settings { min_replica_count: 1, max_replica_count: 10, fallback: Some(fallback), ..Settings::default() };
+    // Failures at 0 (poll), 15 (sync), 30 (poll), 30 (sync): the fourth exceeds 3. Alone the poll needed until 90 s.
+    let seen = changes(&mut Keda::new(settings, 1), 60, |_| None);
+    assert_eq!(seen, [(30, 4, "ScaleUpLimit"), (45, 6, "DesiredWithinRange")]);
+}
+
+#[test]
+fn a_fallback_counts_as_active_and_wakes_from_zero() {
+    let fallback = Fallback { failure_threshold: 1, replicas: 2, behavior: FallbackBehavior::Static };
+    let settings = Settings { fallback: Some(fallback), ..Settings::default() };
+    let seen = changes(&mut Keda::new(settings, 0), 60, |_| None);
+    assert_eq!(seen, [(30, 1, "Activated"), (30, 2, "DesiredWithinRange")]);
+}
+
+#[test]
+fn fallbacks_of_other_kinds_look_at_the_current_replicas() {
+    let table = [
+        (FallbackBehavior::Static, 4, 6),
+        (FallbackBehavior::CurrentReplicas, 4, 4),
+        (FallbackBehavior::CurrentReplicasIfHigher, 8, 8),
+        (FallbackBehavior::CurrentReplicasIfHigher, 4, 6),
+        (FallbackBehavior::CurrentReplicasIfLower, 4, 4),
+    ];
+    for (behavior, start, expected) in table {
+        let fallback = Some(Fallback { failure_threshold: 0, replicas: 6, behavior });
+        let settings = Settings { min_replica_count: 1, max_replica_count: 10, fallback, ..Settings::default() };
+        let mut keda = Keda::new(settings, start);
+        changes(&mut keda, 40, |_| None);
+        assert_eq!(keda.replicas(), expected, "{behavior:?} from {start}");
+    }
+}
+
+#[test]
+fn cached_metrics_are_as_old_as_the_last_poll_and_save_reads() {
+    let settings = |use_cached_metrics| Settings {
+        min_replica_count: 1,
+        max_replica_count: 4,
+        polling_interval: SECOND * 60,
+        triggers: vec![Trigger { use_cached_metrics, ..Trigger::default() }],
+        ..Settings::default()
+    };
+    let burst = |t| if t > 0 { queue(1000, 0) } else { queue(0, 0) };
+    let mut live = Keda::new(settings(false), 1);
+    assert_eq!(changes(&mut live, 119, burst)[0].0, 15);
+    let mut cached = Keda::new(settings(true), 1);
+    assert_eq!(changes(&mut cached, 119, burst)[0].0, 60);
+    assert_eq!((live.queue_reads(), cached.queue_reads()), (9, 2));
+}
+
+#[test]
+fn a_day_at_one_replica_reads_the_queue_8640_times_and_at_none_2880() {
+    let day = 24 * 3600 - 1;
+    let hpa = hpa::Settings { first_sync: Duration::ZERO, ..hpa::Settings::default() };
+    let settings = Settings { min_replica_count: 1, hpa: hpa.clone(), ..Settings::default() };
+    let mut one = Keda::new(settings, 1);
+    changes(&mut one, day, |_| queue(0, 0));
+    let mut none = Keda::new(Settings { hpa, ..Settings::default() }, 0);
+    changes(&mut none, day, |_| queue(0, 0));
+    assert_eq!((one.queue_reads(), none.queue_reads()), (8640, 2880));
+}
+
+#[test]
+fn the_highest_of_several_triggers_decides() {
+    let triggers = vec![Trigger { queue_length: 100, ..Trigger::default() }, Trigger::default()];
+    let settings = Settings { min_replica_count: 1, triggers, ..Settings::default() };
+    let mut keda = Keda::new(settings, 1);
+    assert_eq!(changes(&mut keda, 20, |_| queue(20, 0)), [(15, 4, "DesiredWithinRange")]);
+}
+
+#[test]
+fn impossible_settings_are_named() {
+    let settings = Settings {
+        min_replica_count: 5,
+        max_replica_count: 4,
+        polling_interval: Duration::ZERO,
+        triggers: vec![Trigger { queue_length: 0, ..Trigger::default() }],
+        ..Settings::default()
+    };
+    let fields: Vec<_> = settings.mistakes().into_iter().map(|(field, _)| field).collect();
+    assert_eq!(fields, ["pollingInterval", "minReplicaCount", "queueLength"]);
+    assert!(Settings::default().mistakes().is_empty());
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn replicas_are_zero_idle_or_within_min_and_max(
+            min in 0..5_u32, above in 1..20_u32, cooldown in 0..400_u64, in_flight: bool, cached: bool,
+            counts in prop::collection::vec(prop::option::of(0..500_u64), 1..40),
+        ) {
+            let max = min + above;
+            let settings = Settings {
+                min_replica_count: min,
+                max_replica_count: max,
+                cooldown_period: Duration::from_secs(cooldown),
+                triggers: vec![Trigger { scale_on_in_flight: in_flight, use_cached_metrics: cached, ..Trigger::default() }],
+                ..Settings::default()
+            };
+            let mut keda = Keda::new(settings, min);
+            let mut due = Duration::ZERO;
+            while keda.due() < SECOND * 20 * counts.len() as u32 {
+                let now = keda.due();
+                prop_assert!(now >= due, "time goes forward");
+                due = now;
+                let replicas = keda.replicas();
+                let queue = counts[(now.as_secs() / 20) as usize].and_then(|n| queue(n, n / 2));
+                let decision = keda.tick(now, &Observation { queue, replicas, ready: replicas });
+                prop_assert_eq!(decision.from, replicas);
+                prop_assert!(decision.to <= max && decision.to >= min);
+                if decision.to < decision.from && decision.to == 0 {
+                    prop_assert_eq!(decision.reason, "Deactivated");
+                }
+            }
+        }
+    }
+}
