@@ -11,6 +11,7 @@
 
 pub mod load;
 pub mod local;
+pub mod report;
 pub mod run;
 pub mod scaling;
 pub mod scenario;

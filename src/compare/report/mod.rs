@@ -1,0 +1,5 @@
+//! Reports: one [`Run`](crate::compare::run::Run) in, bytes out. They measure and compute nothing of their own.
+
+pub mod figures;
+pub mod markdown;
+pub mod text;
