@@ -15,3 +15,4 @@ pub mod report;
 pub mod run;
 pub mod scaling;
 pub mod scenario;
+pub mod sqs;
