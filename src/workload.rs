@@ -210,10 +210,10 @@ impl Wait {
     }
 }
 
-/// The number of a message: the low 62 bits of a UUID body (those that no UUID variant claims), or a hash of any other
-/// body. Loads number their messages by sending [`body`]s.
+/// The number of a message: the low 62 bits of the UUID that its body is or begins with (those that no UUID variant
+/// claims), or a hash of any other body. Loads number their messages by sending [`body`]s, padded to a length.
 pub fn number(body: &str) -> u64 {
-    match Uuid::try_parse(body) {
+    match Uuid::try_parse(body.get(..36).unwrap_or(body)) {
         Ok(uuid) => uuid.as_u64_pair().1 & (u64::MAX >> 2),
         Err(_) => body.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte))),
     }
