@@ -3,6 +3,7 @@
 pub mod client;
 pub mod clock;
 pub mod environment;
+pub mod event_source;
 pub mod front;
 pub mod guard;
 pub mod hosts;
