@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compare::load::Load;
+use crate::compare::load::{Arrivals, Load};
 use crate::compare::scaling::{event_source, keda};
-use crate::workload::{Work, duration_text};
+use crate::workload::{Work, duration_text, mix, unit};
+
+mod recorded;
 
 /// One workload and both targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,13 @@ pub struct Scenario {
 const BUILT_IN: &[(&str, &str)] = &[
     ("article", include_str!("../../scenarios/article.toml")),
     ("default", include_str!("../../scenarios/default.toml")),
+    ("burst", include_str!("../../scenarios/burst.toml")),
+    ("ramp", include_str!("../../scenarios/ramp.toml")),
+    ("onoff", include_str!("../../scenarios/onoff.toml")),
+    ("day", include_str!("../../scenarios/day.toml")),
+    ("long", include_str!("../../scenarios/long.toml")),
+    ("failures", include_str!("../../scenarios/failures.toml")),
+    ("fifo", include_str!("../../scenarios/fifo.toml")),
 ];
 
 /// Why there is no scenario to run.
@@ -64,6 +73,16 @@ pub enum ScenarioError {
         name: String,
         /// Where, and what was expected.
         error: Box<toml::de::Error>,
+    },
+    /// The recorded load cannot be read.
+    #[error("{file}{}: {what}", .line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Recorded {
+        /// Path of the CSV.
+        file: String,
+        /// Where, counted from 1.
+        line: Option<usize>,
+        /// What is wrong, and what to write instead.
+        what: String,
     },
     /// The settings contradict each other or are out of range.
     #[error("scenario '{name}':\n{}", .mistakes.iter().map(|(field, what)| format!("  {field}: {what}")).collect::<Vec<_>>().join("\n"))]
@@ -88,8 +107,19 @@ impl Scenario {
                 ScenarioError::Unknown { name: name.to_owned(), known, error }
             })?,
         };
-        toml::from_str(&text)
-            .map_err(|error| ScenarioError::Malformed { name: name.to_owned(), error: Box::new(error) })
+        let scenario: Self = toml::from_str(&text)
+            .map_err(|error| ScenarioError::Malformed { name: name.to_owned(), error: Box::new(error) })?;
+        scenario.with_recorded_rows(name)
+    }
+
+    /// When messages are sent, in order of time: the same for the same seed.
+    pub fn arrivals(&self) -> Arrivals<'_> {
+        // Any number serves that tells this chance from the chance of the work, which has the same seed.
+        let (seed, mut n) = (mix(self.seed ^ 0x6c6f_6164), 0_u64);
+        self.load.arrivals(self.messages, move || {
+            n += 1;
+            unit(mix(seed ^ n))
+        })
     }
 
     /// Refuses what cannot run, naming every field that is wrong, and gives the work the scenario's seed.
@@ -107,6 +137,7 @@ impl Scenario {
         let mut within = |room: &str, found: Vec<(&'static str, String)>| {
             mistakes.extend(found.into_iter().map(|(field, what)| (format!("{room}{field}"), what)));
         };
+        within("load.", self.load.mistakes());
         within("work.", self.work.mistakes());
         within("eks.keda.", self.eks.keda.mistakes());
         within("lambda.mapping.", self.lambda.mapping.mistakes());
@@ -133,6 +164,10 @@ impl Scenario {
             if !(*least..=*most).contains(value) {
                 within("", vec![(*field, format!("{value}: write {least} to {most}"))]);
             }
+        }
+        if let Some(recorded) = self.load.recorded_messages().filter(|recorded| *recorded < self.messages) {
+            let advice = format!("{}: the recorded load has only {recorded}", self.messages);
+            within("", vec![("messages", advice)]);
         }
         if self.queue.fifo && self.lambda.mapping.batch_size > 10 {
             within("", vec![("lambda.mapping.BatchSize", "a FIFO queue allows 10".to_owned())]);
