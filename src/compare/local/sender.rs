@@ -17,7 +17,7 @@ const CHUNK_BYTES: u64 = 4 << 20;
 /// Sends the whole load, each arrival at its time, and returns what went wrong.
 pub async fn send(scenario: &Scenario, client: &Client, timeline: &Timeline) -> Vec<String> {
     let (mut next, mut warnings) = (0, Vec::new());
-    for arrival in scenario.load.arrivals(scenario.messages) {
+    for arrival in scenario.arrivals() {
         timeline.sleep_until(arrival.at).await;
         let numbers: Vec<u64> = (next..next + arrival.count).collect();
         next += arrival.count;
