@@ -25,6 +25,8 @@ pub struct Address {
     pub endpoint: String,
     /// `QUEUE_URL`.
     pub queue_url: String,
+    /// ARN of the queue.
+    pub queue_arn: String,
     /// `DLQ_URL`.
     pub dlq_url: String,
 }

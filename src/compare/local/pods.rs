@@ -169,6 +169,11 @@ impl Deployment {
         std::mem::take(&mut self.state().warnings)
     }
 
+    /// What went wrong in the lives of the pods so far.
+    pub fn warnings(&self) -> Vec<String> {
+        self.state().warnings.clone()
+    }
+
     fn clone_parts(&self) -> (Arc<Template>, Clock) {
         (self.template.clone(), self.clock)
     }

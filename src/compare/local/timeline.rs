@@ -1,5 +1,6 @@
 //! What a target did over time: samples, scaling decisions, and how late our own timers were.
 
+use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,9 @@ use crate::compare::scaling::{self, Counts, Observation, Policy};
 
 /// Scenario time between two samples: two a second, so that one that is late leaves no second without.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+
+/// A look that is later than this is made at the moment that it is.
+const LATE: Duration = Duration::from_secs(1);
 
 /// The story of one target, counted from the start of its load.
 pub struct Timeline {
@@ -52,7 +56,7 @@ impl Timeline {
     }
 
     /// Samples the queue and the capacity for as long as it is polled.
-    pub async fn sample(&self, look: impl Fn() -> (Counts, u32)) {
+    pub async fn sample(&self, look: impl Fn() -> (Counts, u32)) -> Infallible {
         let mut at = Duration::ZERO;
         loop {
             self.sleep_until(at).await;
@@ -80,11 +84,18 @@ impl Timeline {
     ///
     /// The policy is given the time at which it was due, not the moment of a loaded machine at which we woke, so that
     /// windows of exactly one period stay exact; the record has the moment itself.
-    pub async fn control<P: Policy>(&self, policy: &mut P, look: impl Fn() -> Observation, resize: impl Fn(u32)) {
+    pub async fn control<P: Policy>(
+        &self,
+        policy: &mut P,
+        look: impl Fn() -> Observation,
+        resize: impl Fn(u32),
+    ) -> Infallible {
         loop {
             let due = policy.due();
             self.sleep_until(due).await;
-            let decision = policy.tick(due, &look());
+            let now = self.now();
+            let as_due = if now.saturating_sub(due) < LATE { due } else { now };
+            let decision = policy.tick(as_due, &look());
             if decision.from != decision.to {
                 resize(decision.to);
             }

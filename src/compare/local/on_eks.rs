@@ -1,0 +1,78 @@
+//! The EKS target: workers as pods, scaled by KEDA and the HPA, until the queue is drained.
+
+use std::time::Duration;
+
+use super::client::Client;
+use super::hosts::{self, Place};
+use super::pods::Deployment;
+use super::queues::Queues;
+use super::stage::Stage;
+use super::target::{Ending, target};
+use super::timeline::Timeline;
+use super::{LocalError, sender, tail};
+use crate::compare::run::{Target, Usage};
+use crate::compare::scaling::Observation;
+use crate::compare::scaling::keda::{Keda, Settings};
+use crate::compare::scenario::Scenario;
+
+/// How long processes may take to come up, by the machine's clock.
+const UP_WITHIN: Duration = Duration::from_secs(30);
+
+const UNAVAILABLE: &[(&str, &str)] = &[
+    ("usage.gb_seconds", "pods are paid for by the second that they exist"),
+    ("usage.invocations", "a worker receives its messages itself"),
+    ("usage.cold_starts", "the start of pods is in the timeline"),
+];
+
+/// Runs the scenario on pods, and says what the reader should be warned of.
+pub async fn run(
+    scenario: &Scenario,
+    place: &Place,
+    stage: &mut Stage<'_>,
+) -> Result<(Target, Vec<String>), LocalError> {
+    let queues = Queues::start(scenario, scenario.queue.visibility_timeout, place.clock).await?;
+    let sender = Deployment::new(hosts::sender(queues.address(), place), place.clock);
+    let pods = Deployment::new(hosts::pod(scenario, queues.address(), place), place.clock);
+    let minimum = minimum(&scenario.eks.keda);
+    sender.scale(1);
+    pods.scale(minimum);
+    for deployment in [&sender, &pods] {
+        deployment.all_ready(UP_WITHIN).await.map_err(LocalError::NotUp)?;
+    }
+    let address = sender.addresses().first().copied().ok_or_else(|| LocalError::NotUp("the sender".to_owned()))?;
+    let (client, timeline) = (Client::new(address), Timeline::begin(place.clock));
+    let before = pods.pod_time(timeline.origin());
+
+    let mut policy = Keda::new(scenario.eks.keda.clone(), minimum);
+    let observe = || Observation { queue: Some(queues.counts()), replicas: pods.replicas(), ready: pods.ready() };
+    let scaling = timeline.control(&mut policy, observe, |replicas| pods.scale(replicas));
+    let sampling = timeline.sample(|| (queues.counts(), pods.replicas()));
+    let load = sender::send(scenario, &client, &timeline);
+    let meanwhile = async { tokio::join!(scaling, sampling).0 };
+    let capacity = || pods.replicas();
+    let (drained, mut warnings) =
+        stage.play("eks", scenario, queues.ledger(), &timeline, load, meanwhile, capacity).await;
+
+    let at = timeline.now();
+    let (left, replicas) = (queues.counts(), pods.replicas());
+    let lived = pods.pod_time(place.clock.now()).saturating_sub(before);
+    let tail = tail::idle(policy, at, replicas, minimum);
+    let pod_seconds = (lived + tail.capacity_time).as_secs_f64();
+    let ending = Ending {
+        drained,
+        at,
+        left,
+        tail,
+        tail_simulated: replicas > minimum,
+        usage: Usage { pod_seconds: Some(pod_seconds), ..Usage::default() },
+        in_host_concurrency: scenario.eks.pod.concurrency,
+        unavailable: UNAVAILABLE,
+    };
+    warnings.extend(pods.warnings());
+    Ok((target(queues.ledger(), &timeline, ending), warnings))
+}
+
+/// Replicas while there is nothing to do.
+fn minimum(keda: &Settings) -> u32 {
+    keda.idle_replica_count.unwrap_or(keda.min_replica_count)
+}
