@@ -21,6 +21,7 @@ pub mod lambda;
 pub mod ledger;
 pub mod on_eks;
 pub mod on_lambda;
+pub mod pod;
 pub mod pods;
 pub mod queues;
 pub mod runtime_api;
