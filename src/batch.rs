@@ -5,14 +5,18 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::handler::{Handler, Outcome};
 use crate::message::Message;
@@ -32,10 +36,25 @@ pub enum Verdict {
     Blocked,
 }
 
+impl Verdict {
+    /// One word, for journals, logs and metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Handled(Outcome::Done) => "done",
+            Self::Handled(Outcome::Retry { .. }) => "retry",
+            Self::Handled(Outcome::Reject { .. }) => "reject",
+            Self::Panicked(_) => "panic",
+            Self::TimedOut(_) => "timeout",
+            Self::Late => "late",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
 /// What bounds the handling of messages inside one host.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Handlers that run at once.
+    /// Handlers that run at once. Closed when no further one shall start: what has not begun ends [`Verdict::Late`].
     pub concurrency: Arc<Semaphore>,
     /// A handler that takes longer is aborted.
     pub handler_timeout: Option<Duration>,
@@ -52,16 +71,17 @@ pub enum Event {
     Ended(Arc<Message>, Verdict),
 }
 
-/// Runs `messages` and sends what happens to each of them to `events`; returns when all have ended.
+/// Runs `messages` and sends what happens to each of them to `events`, as whatever the host makes of an [`Event`];
+/// returns when all have ended.
 ///
 /// Messages with a group id, when `ordered`, run one after the other within their group; the first that does not end
 /// [`Outcome::Done`] or [`Outcome::Reject`] blocks the rest of its group, so that order is kept on redelivery.
-pub async fn run<H: Handler>(
+pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
     handler: &Arc<H>,
     messages: Vec<Arc<Message>>,
     ordered: bool,
     limits: &Limits,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::UnboundedSender<E>,
 ) {
     let mut lanes: Vec<Vec<Arc<Message>>> = Vec::new();
     let mut lane_of_group: HashMap<String, usize> = HashMap::new();
@@ -84,26 +104,26 @@ pub async fn run<H: Handler>(
     while tasks.join_next().await.is_some() {}
 }
 
-async fn run_lane<H: Handler>(
+async fn run_lane<H: Handler, E: From<Event>>(
     handler: Arc<H>,
     lane: Vec<Arc<Message>>,
     limits: Limits,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::UnboundedSender<E>,
 ) {
     let mut blocked = false;
     for message in lane {
         let verdict = if blocked { Verdict::Blocked } else { run_one(&handler, &message, &limits, &events).await };
         blocked |= !matches!(verdict, Verdict::Handled(Outcome::Done | Outcome::Reject { .. }));
         // A closed receiver means that the host is gone, and with it all interest in the verdict.
-        let _ = events.send(Event::Ended(message, verdict));
+        let _ = events.send(Event::Ended(message, verdict).into());
     }
 }
 
-async fn run_one<H: Handler>(
+async fn run_one<H: Handler, E: From<Event>>(
     handler: &Arc<H>,
     message: &Arc<Message>,
     limits: &Limits,
-    events: &mpsc::UnboundedSender<Event>,
+    events: &mpsc::UnboundedSender<E>,
 ) -> Verdict {
     let _permit = tokio::select! {
         biased;
@@ -113,34 +133,36 @@ async fn run_one<H: Handler>(
             Err(_) => return Verdict::Late,
         },
     };
-    let _ = events.send(Event::Started(message.clone()));
-    // A task of its own, so that a panic ends this message alone.
-    let mut handling = AbortOnDropHandle::new(tokio::spawn({
-        let (handler, message) = (handler.clone(), message.clone());
-        async move { handler.handle(&message).await }
-    }));
+    let _ = events.send(Event::Started(message.clone()).into());
+    let span = tracing::info_span!("message", id = message.id, receive_count = message.receive_count);
+    // Dropped when this function returns, and only then the message is given back: so two never hold it.
+    let mut handling = pin!(caught(handler.handle(message)).instrument(span));
     let overran = async {
         match limits.handler_timeout {
             Some(limit) => sleep(limit).await,
             None => std::future::pending().await,
         }
     };
-    let too_late = tokio::select! {
+    tokio::select! {
         biased;
-        answer = &mut handling => return verdict(answer, Verdict::Late),
+        verdict = &mut handling => verdict,
         () = limits.time_up.cancelled() => Verdict::Late,
         () = overran => Verdict::TimedOut(limits.handler_timeout.unwrap_or_default()),
-    };
-    // Given back only once its task has ended, so that two never hold it.
-    handling.abort();
-    verdict(handling.await, too_late)
+    }
 }
 
-fn verdict(answer: Result<Outcome, JoinError>, aborted: Verdict) -> Verdict {
-    match answer {
-        Ok(outcome) => Verdict::Handled(outcome),
-        Err(error) if error.is_panic() => Verdict::Panicked(panic_text(&*error.into_panic())),
-        Err(_) => aborted,
+/// Runs a handler so that its panic ends this message alone.
+async fn caught(handling: impl Future<Output = Outcome>) -> Verdict {
+    let mut handling = Box::pin(handling);
+    let verdict = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Verdict::Handled),
+        Err(panic) => Poll::Ready(Verdict::Panicked(panic_text(&*panic))),
+    })
+    .await;
+    // What a handler leaves behind may panic as it is dropped.
+    match catch_unwind(AssertUnwindSafe(|| drop(handling))) {
+        Ok(()) => verdict,
+        Err(panic) => Verdict::Panicked(panic_text(&*panic)),
     }
 }
 

@@ -1,2 +1,81 @@
-//! bin
-fn main() {}
+//! The worker for EKS: long-polls the queue, serves HTTP, and drains on SIGTERM.
+
+use std::process::exit;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use twinscale::config::{Config, ConfigErrors};
+use twinscale::journal::Journal;
+use twinscale::queue::{Queue, Tuning};
+use twinscale::shutdown::{Health, Shutdown};
+use twinscale::worker::{self, Ending, Worker};
+use twinscale::{http, telemetry, workload};
+
+/// `EX_SOFTWARE` of sysexits.h.
+const EXIT_INTERNAL: i32 = 70;
+
+#[tokio::main]
+async fn main() {
+    let config = match Config::for_worker(&|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("twinscale-worker: {errors}");
+            exit(ConfigErrors::EXIT_CODE.into());
+        }
+    };
+    // Not a return: dropping the runtime would wait for handlers that block.
+    match work(config).await {
+        Ok(ending) => exit(ending.exit_code().into()),
+        Err(error) => {
+            eprintln!("twinscale-worker: {error:#}");
+            exit(EXIT_INTERNAL);
+        }
+    }
+}
+
+async fn work(config: Config) -> anyhow::Result<Ending> {
+    telemetry::start(config.log.json, &config.log.filter)?;
+    let shutdown = Shutdown::on_signals()?;
+    let health = Health::default();
+    let tuning = Tuning { attempt_timeout: config.attempt_timeout };
+    let queue = Queue::connect(config.queue_url.as_deref().unwrap_or_default(), &tuning).await?;
+    let journal = match &config.journal_queue_url {
+        Some(url) => Journal::to(url.clone(), tuning, "worker", &who()),
+        None => Journal::off(),
+    };
+
+    let bound = http::bind(config.http.addr, config.http.addr_file.as_deref()).await.context("HTTP_ADDR")?;
+    tracing::info!(addr = %bound.addr, queue = queue.name(), receive = config.worker.receive, "twinscale-worker starts");
+    let router = http::router(&config.http, Some(queue.clone()), health.clone());
+    let stop_http = CancellationToken::new();
+    let serving = tokio::spawn(bound.serve(router, stop_http.clone()));
+    journal.ready();
+
+    let (drain, written) = (shutdown.drain, journal.clone());
+    let working = async move {
+        if config.worker.receive {
+            Worker { handler: workload::handler(config.work.clone()), queue, config, journal, health }.run(drain).await
+        } else {
+            worker::stand_by(&queue, &config, &health, &drain).await;
+            Ending::Drained
+        }
+    };
+    let ending = tokio::select! {
+        ending = working => ending,
+        () = shutdown.force.cancelled() => return Ok(Ending::Forced),
+    };
+    // Health is answered until the end, so that draining is not taken for being stuck.
+    stop_http.cancel();
+    written.stopped();
+    tokio::select! {
+        _ = async { tokio::join!(serving, written.flush()) } => {}
+        () = shutdown.force.cancelled() => return Ok(Ending::Forced),
+    }
+    tracing::info!(?ending, "twinscale-worker stops");
+    Ok(ending)
+}
+
+/// The pod's name, as Kubernetes tells it, or else the process.
+fn who() -> String {
+    std::env::var("HOSTNAME").unwrap_or_else(|_| format!("process-{}", std::process::id()))
+}

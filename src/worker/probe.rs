@@ -1,0 +1,68 @@
+//! Asks the queue about itself: whether it can be reached, and how long its visibility timeout is.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::pace::Pace;
+use crate::config::Config;
+use crate::queue::Queue;
+use crate::shutdown::{Health, NotReady};
+
+/// What SQS gives a queue that says nothing else; assumed where the queue may not be asked.
+const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
+/// How often a worker that only serves HTTP looks whether a send has failed for want of a connection.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The visibility timeout that messages are received with. Asks until there is an answer, so that a worker that starts
+/// before its queue can be reached is not ready rather than dead; `None` once `drain` is cancelled.
+pub(super) async fn visibility(
+    queue: &Queue,
+    config: &Config,
+    health: &Health,
+    drain: &CancellationToken,
+) -> Option<Duration> {
+    let mut pace = Pace::new(1);
+    health.reached_queue(false);
+    loop {
+        // Three attempts at a name, three at the question, and the pause after them.
+        health.back_within(config.attempt_timeout * 6);
+        let asked = tokio::select! {
+            () = drain.cancelled() => return None,
+            asked = queue.visibility_timeout() => asked,
+        };
+        let configured = config.worker.visibility_timeout;
+        match asked {
+            Ok(own) => {
+                health.reached_queue(true);
+                return Some(configured.unwrap_or(own));
+            }
+            Err(error) if !error.is_retryable() => {
+                tracing::warn!(%error, "the queue does not tell its visibility timeout: allow \
+                    sqs:GetQueueAttributes, or set VISIBILITY_TIMEOUT_SECS; 30 s are assumed otherwise");
+                return Some(configured.unwrap_or(DEFAULT_VISIBILITY));
+            }
+            Err(error) => tracing::warn!(%error, "the queue does not answer"),
+        }
+        tokio::select! {
+            () = drain.cancelled() => return None,
+            () = sleep(pace.failed(fastrand::f64())) => {}
+        }
+    }
+}
+
+/// Keeps readiness true for a worker that makes no receives which would show it.
+pub(super) async fn watch(queue: &Queue, config: &Config, health: &Health, drain: &CancellationToken) {
+    while visibility(queue, config, health, drain).await.is_some() {
+        health.waiting();
+        // A refusal is an answer too: the queue is in reach, and each send says what is wrong.
+        health.reached_queue(true);
+        while health.ready() != Err(NotReady::Unreachable) {
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}

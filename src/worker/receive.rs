@@ -1,0 +1,108 @@
+//! Asks SQS for messages, as many as there is room for, with as many receives at once as the backlog is worth.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::pace::Pace;
+use super::room::Room;
+use crate::message::Message;
+use crate::queue::{Queue, QueueError};
+use crate::shutdown::Health;
+
+pub(super) struct Receiver {
+    pub(super) queue: Queue,
+    pub(super) room: Arc<Room>,
+    pub(super) health: Health,
+    pub(super) capacity: usize,
+    pub(super) wait_time: Duration,
+    pub(super) attempt_timeout: Duration,
+    pub(super) visibility: Option<Duration>,
+}
+
+/// What a receive asked for, and what came of it.
+struct Answer {
+    asked: usize,
+    brought: Result<Vec<Message>, QueueError>,
+}
+
+impl Receiver {
+    /// Receives until `drain` and hands on what comes. Then no new receive starts, and those under way are *finished*:
+    /// SQS may already have handed out what a dropped answer would have brought, and that would be stranded until its
+    /// visibility timeout. What they bring goes to `give_back`.
+    pub(super) async fn run(
+        self,
+        drain: &CancellationToken,
+        mut hand_on: impl FnMut(Vec<Message>),
+        mut give_back: impl FnMut(Vec<Message>),
+    ) {
+        let mut pace = Pace::new(self.capacity);
+        let mut receives: JoinSet<Answer> = JoinSet::new();
+        let mut not_before = Instant::now();
+        loop {
+            self.promise(not_before, !receives.is_empty());
+            let may_ask = receives.len() < pace.receives();
+            tokio::select! {
+                biased;
+                () = drain.cancelled() => break,
+                Some(Ok(answer)) = receives.join_next() => {
+                    let Answer { asked, brought } = answer;
+                    match self.noted(brought) {
+                        Ok(messages) => {
+                            pace.answered(asked, messages.len());
+                            self.room.free(asked - messages.len().min(asked));
+                            if !messages.is_empty() {
+                                hand_on(messages);
+                            }
+                        }
+                        Err(()) => {
+                            self.room.free(asked);
+                            not_before = Instant::now() + pace.failed(fastrand::f64());
+                        }
+                    }
+                }
+                asked = self.place(not_before), if may_ask => {
+                    receives.spawn(self.receive(asked));
+                }
+            }
+        }
+        self.promise(Instant::now(), !receives.is_empty());
+        while let Some(answer) = receives.join_next().await {
+            if let Ok(Ok(messages)) = answer.map(|answer| self.noted(answer.brought)) {
+                give_back(messages);
+            }
+        }
+        self.health.waiting();
+    }
+
+    async fn place(&self, not_before: Instant) -> usize {
+        if not_before > Instant::now() {
+            sleep_until(not_before).await;
+        }
+        self.room.take().await
+    }
+
+    fn receive(&self, asked: usize) -> impl Future<Output = Answer> + use<> {
+        let (queue, wait_time, visibility) = (self.queue.clone(), self.wait_time, self.visibility);
+        async move { Answer { asked, brought: queue.receive(asked, wait_time, visibility).await } }
+    }
+
+    fn noted(&self, brought: Result<Vec<Message>, QueueError>) -> Result<Vec<Message>, ()> {
+        self.health.reached_queue(brought.is_ok());
+        brought.map_err(|error| tracing::warn!(%error, "a receive failed"))
+    }
+
+    /// For liveness: a receive answers within a poll and a timeout, a wait after a failure ends, and a wait for room
+    /// may rightly take any time.
+    fn promise(&self, not_before: Instant, receiving: bool) {
+        let pause = not_before.saturating_duration_since(Instant::now());
+        if receiving || !pause.is_zero() {
+            self.health.back_within(pause + self.wait_time + self.attempt_timeout);
+        } else {
+            self.health.waiting();
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! How much more may be received. Room = CONCURRENCY + PREFETCH − held; what a receive under way asks for is taken.
+//!
+//! A receive costs the same for one message as for ten, so it waits for room for ten, but not for long: both are
+//! settings (`RECEIVE_MIN_ROOM`, `RECEIVE_LINGER_MS`).
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::queue::MAX_ENTRIES;
+
+#[derive(Debug)]
+pub(super) struct Room {
+    state: Mutex<State>,
+    freed: Notify,
+    enough: usize,
+    linger: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// Since when there has been room, but not enough.
+    since: Option<Instant>,
+}
+
+impl Room {
+    /// All of `capacity` is free. A receive asks when `enough` is, or after `linger` for what there is.
+    pub(super) fn new(capacity: usize, enough: usize, linger: Duration) -> Self {
+        let state = Mutex::new(State { free: capacity, since: None });
+        Self { state, freed: Notify::new(), enough: enough.clamp(1, capacity), linger }
+    }
+
+    /// Waits for room and takes up to ten places. May be dropped at any time: nothing is taken before it returns.
+    pub(super) async fn take(&self) -> usize {
+        loop {
+            let linger_ends = match self.try_take() {
+                Ok(taken) => return taken,
+                Err(linger_ends) => linger_ends,
+            };
+            match linger_ends {
+                None => self.freed.notified().await,
+                Some(end) => tokio::select! {
+                    () = self.freed.notified() => (),
+                    () = sleep_until(end) => (),
+                },
+            }
+        }
+    }
+
+    fn try_take(&self) -> Result<usize, Option<Instant>> {
+        let mut state = self.state();
+        if state.free == 0 {
+            return Err(None);
+        }
+        if state.free < self.enough {
+            let now = Instant::now();
+            let ends = *state.since.get_or_insert(now) + self.linger;
+            if now < ends {
+                return Err(Some(ends));
+            }
+        }
+        let taken = state.free.min(MAX_ENTRIES);
+        state.free -= taken;
+        state.since = None;
+        Ok(taken)
+    }
+
+    /// Gives places back. Wakes the receiver only where that changes what it can do.
+    pub(super) fn free(&self, places: usize) {
+        let mut state = self.state();
+        let before = state.free;
+        state.free += places;
+        if places > 0 && (before == 0 || (before < self.enough && state.free >= self.enough)) {
+            self.freed.notify_one();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINGER: Duration = Duration::from_millis(100);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_receive_asks_at_once_when_there_is_room_for_ten() {
+        let (room, began) = (Room::new(25, 10, LINGER), Instant::now());
+        assert_eq!((room.take().await, room.take().await), (10, 10));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(room.take().await, 5);
+        assert_eq!(began.elapsed(), LINGER, "five places are not enough before the linger is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_linger_counts_from_the_first_free_place_even_if_the_asking_starts_anew() {
+        let (room, began) = (Room::new(10, 10, LINGER), Instant::now());
+        room.take().await;
+        room.free(1);
+        for _ in 0..5 {
+            let ask = tokio::time::timeout(LINGER / 5, room.take()).await;
+            if let Ok(taken) = ask {
+                assert_eq!(taken, 1);
+                break;
+            }
+        }
+        assert_eq!(began.elapsed(), LINGER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_an_endless_linger_it_asks_again_only_when_all_ten_are_done() {
+        let room = Room::new(10, 10, Duration::from_secs(3600));
+        assert_eq!(room.take().await, 10);
+        room.free(9);
+        assert!(tokio::time::timeout(Duration::from_secs(3000), room.take()).await.is_err());
+        room.free(1);
+        assert_eq!(room.take().await, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_receive_wakes_when_places_come_back() {
+        let room = std::sync::Arc::new(Room::new(10, 10, LINGER));
+        room.take().await;
+        let waiting = tokio::spawn({
+            let room = room.clone();
+            async move { room.take().await }
+        });
+        tokio::task::yield_now().await;
+        (0..10).for_each(|_| room.free(1));
+        assert_eq!(waiting.await.expect("it returns"), 10);
+    }
+}
