@@ -118,7 +118,7 @@ impl Leases {
     }
 
     /// Leases to extend now, and by how much. Looked for at intervals, so that many fit into one call.
-    pub(super) fn to_extend(&mut self, now: Instant) -> Vec<(Arc<Message>, Duration)> {
+    pub(super) fn extendable(&mut self, now: Instant) -> Vec<(Arc<Message>, Duration)> {
         let (Some(heartbeat), Some(look)) = (self.heartbeat, self.next_look) else { return Vec::new() };
         if now < look {
             return Vec::new();
@@ -170,7 +170,7 @@ mod tests {
 
     async fn after(leases: &mut Leases, time: Duration) -> Vec<(Arc<Message>, Duration)> {
         tokio::time::advance(time).await;
-        leases.to_extend(Instant::now())
+        leases.extendable(Instant::now())
     }
 
     #[tokio::test(start_paused = true)]

@@ -228,7 +228,7 @@ impl Settler {
             let rejects = std::mem::take(&mut self.pending.rejects);
             calls.spawn(calls::reject(self.dead_letters.clone(), rejects));
         }
-        for chunk in self.leases.to_extend(now).chunks(MAX_ENTRIES) {
+        for chunk in self.leases.extendable(now).chunks(MAX_ENTRIES) {
             calls.spawn(calls::extend(self.queue.clone(), chunk.to_vec()));
         }
     }
