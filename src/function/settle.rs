@@ -12,7 +12,7 @@ use crate::config::{Backoff, Config};
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
 use crate::message::Message;
-use crate::queue::{DeadLetters, Queue, QueueError, Tuning};
+use crate::queue::{DeadLetters, Kind, Queue, QueueError, Tuning};
 
 /// What ended since the last look is settled in one go, at most so many.
 const AT_ONCE: usize = 100;
@@ -153,6 +153,10 @@ impl Settler {
         let configured = self.queue_url.as_deref();
         let configured = configured.filter(|url| name.is_empty() || url.rsplit('/').next() == Some(name));
         let url_or_name = configured.unwrap_or(name);
+        if url_or_name.is_empty() {
+            let reason = "the event names no queue: set QUEUE_URL".to_owned();
+            return Err(QueueError { code: "NoQueue".to_owned(), reason, kind: Kind::Refused });
+        }
         let sources = || self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = sources().get(url_or_name) {
             return Ok(source.clone());

@@ -1,3 +1,4 @@
 //! All integration tests in one binary: one link, one place for what they share.
 
+mod function;
 mod rooms;

@@ -161,7 +161,9 @@ struct Answer {
 
 /// Turns a function's answer into HTTP. An answer without a status code is itself the body, as JSON, with status 200.
 pub fn response(answer: &Bytes) -> Response<Full<Bytes>> {
-    let Ok(answer) = serde_json::from_slice::<Answer>(answer) else {
+    // Only an object has a status code; serde would read a list as one, too.
+    let parsed = answer.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice::<Answer>(answer));
+    let Some(Ok(answer)) = parsed else {
         let mut whole = plain(StatusCode::OK, "");
         whole.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *whole.body_mut() = Full::new(answer.clone());
