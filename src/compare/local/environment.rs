@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use super::clock::Clock;
 use super::guard;
@@ -83,7 +84,7 @@ impl Settings {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.memory_mb.to_string())
             .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", self.name))
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("$LATEST/{}", Uuid::new_v4().simple()))
             .env("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023")
             .env("AWS_REGION", &self.region)
             .env("AWS_DEFAULT_REGION", &self.region)
