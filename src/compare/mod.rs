@@ -16,3 +16,4 @@ pub mod run;
 pub mod scaling;
 pub mod scenario;
 pub mod sqs;
+pub mod validate;

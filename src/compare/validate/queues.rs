@@ -1,0 +1,115 @@
+//! The queues of a terraform state and of a template, in one shape, and what is checked of each.
+
+use serde_json::Value;
+
+use super::{Findings, number};
+
+/// A queue, wherever it was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queue {
+    /// Its address in terraform, or its logical name in the template.
+    pub at: String,
+    /// What other resources call it: its ARN, or its logical name. Empty when a plan does not know it yet.
+    pub key: String,
+    /// Its URL, where it is known.
+    pub url: Option<String>,
+    /// `VisibilityTimeout`, in seconds.
+    pub visibility: u64,
+    /// `MessageRetentionPeriod`, in seconds.
+    pub retention: u64,
+    /// `maxReceiveCount` of its redrive policy.
+    pub max_receive_count: Option<u64>,
+    /// The key of its dead-letter queue.
+    pub dead_letter: Option<String>,
+}
+
+/// SQS's own defaults, in seconds.
+const VISIBILITY: u64 = 30;
+const RETENTION: u64 = 345_600;
+
+/// The queues of `terraform show -json`.
+pub(super) fn of_terraform(shown: &Value) -> Vec<Queue> {
+    resources(shown, "aws_sqs_queue")
+        .map(|(at, values)| {
+            let redrive = values["redrive_policy"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let redrive = redrive.unwrap_or_default();
+            Queue {
+                at,
+                key: values["arn"].as_str().unwrap_or_default().to_owned(),
+                url: values["url"].as_str().map(str::to_owned),
+                visibility: number(&values["visibility_timeout_seconds"]).unwrap_or(VISIBILITY),
+                retention: number(&values["message_retention_seconds"]).unwrap_or(RETENTION),
+                max_receive_count: number(&redrive["maxReceiveCount"]),
+                dead_letter: redrive["deadLetterTargetArn"].as_str().map(str::to_owned),
+            }
+        })
+        .collect()
+}
+
+/// Resources of one type in a state or a plan, child modules included: address and values.
+pub(super) fn resources<'a>(shown: &'a Value, kind: &'a str) -> impl Iterator<Item = (String, &'a Value)> {
+    let values = if shown["values"].is_object() { &shown["values"] } else { &shown["planned_values"] };
+    let mut modules = vec![&values["root_module"]];
+    let mut found = Vec::new();
+    while let Some(module) = modules.pop() {
+        found.extend(module["resources"].as_array().into_iter().flatten());
+        modules.extend(module["child_modules"].as_array().into_iter().flatten());
+    }
+    found
+        .into_iter()
+        .filter(move |resource| resource["type"] == kind)
+        .map(|resource| (resource["address"].as_str().unwrap_or_default().to_owned(), &resource["values"]))
+}
+
+/// The queues of a resolved template.
+pub(super) fn of_template(template: &Value) -> Vec<Queue> {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources
+        .filter(|(_, resource)| resource["Type"] == "AWS::SQS::Queue")
+        .map(|(name, resource)| {
+            let properties = &resource["Properties"];
+            let redrive = &properties["RedrivePolicy"];
+            Queue {
+                at: name.clone(),
+                key: name.clone(),
+                url: None,
+                visibility: number(&properties["VisibilityTimeout"]).unwrap_or(VISIBILITY),
+                retention: number(&properties["MessageRetentionPeriod"]).unwrap_or(RETENTION),
+                max_receive_count: number(&redrive["maxReceiveCount"]),
+                dead_letter: resource_of(&redrive["deadLetterTargetArn"]).map(str::to_owned),
+            }
+        })
+        .collect()
+}
+
+/// The logical name in `{"Ref": "X"}` or `{"Fn::GetAtt": ["X", "Arn"]}`.
+pub(super) fn resource_of(reference: &Value) -> Option<&str> {
+    reference["Ref"].as_str().or_else(|| reference["Fn::GetAtt"][0].as_str())
+}
+
+pub(super) fn check(queues: &[Queue], findings: &mut Findings) {
+    for queue in queues {
+        if let Some(count) = queue.max_receive_count.filter(|count| *count < 5) {
+            findings.error(
+                "max-receive-count",
+                &queue.at,
+                format!(
+                    "maxReceiveCount is {count}: write 5 or more. A throttled batch, a deadline and a pod that is stopped count as \
+                     receives too, and would fill the dead-letter queue with healthy messages"
+                ),
+            );
+        }
+        let dead = queue.dead_letter.as_ref().and_then(|key| queues.iter().find(|dead| dead.key == *key));
+        if let Some(dead) = dead.filter(|dead| dead.retention <= queue.retention) {
+            findings.error(
+                "dead-letter-retention",
+                &dead.at,
+                format!(
+                    "it keeps messages {} s and {} keeps them {} s: a moved message keeps the date of its first send, so it may \
+                     expire as soon as it arrives; write more",
+                    dead.retention, queue.at, queue.retention
+                ),
+            );
+        }
+    }
+}
