@@ -3,14 +3,17 @@
 //! A scenario is a TOML file; what it leaves out is the `default` scenario's, whose scaling numbers are read from the
 //! manifests that this project deploys.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use manifests::Manifest;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::load::{Arrivals, Load};
 use crate::compare::scaling::{event_source, keda};
 use crate::workload::{Work, duration_text, mix, unit};
 
+pub mod manifests;
 mod recorded;
 
 /// One workload and both targets.
@@ -272,19 +275,9 @@ pub struct Lambda {
 }
 
 impl Default for Scenario {
+    /// What this project deploys, with the article's workload.
     fn default() -> Self {
-        Self {
-            name: "default".to_owned(),
-            seed: 1,
-            messages: 1000,
-            body_bytes: 36,
-            load: Load::default(),
-            work: Work::default(),
-            queue: Queue::default(),
-            eks: Eks::default(),
-            lambda: Lambda::default(),
-            limit: Duration::from_secs(3600),
-        }
+        DEPLOYED.clone()
     }
 }
 
@@ -302,11 +295,9 @@ impl Default for Queue {
 }
 
 impl Default for Eks {
+    /// What this project deploys.
     fn default() -> Self {
-        Self {
-            keda: keda::Settings { min_replica_count: 1, max_replica_count: 15, ..keda::Settings::default() },
-            pod: Pod::default(),
-        }
+        DEPLOYED.eks.clone()
     }
 }
 
@@ -329,20 +320,47 @@ impl Default for Pod {
 }
 
 impl Default for Lambda {
+    /// What this project deploys.
     fn default() -> Self {
-        Self {
-            mapping: event_source::Settings { report_batch_item_failures: true, ..event_source::Settings::default() },
-            memory_mb: 512,
-            timeout: Duration::from_secs(30),
-            visibility_timeout: Duration::from_secs(180),
+        DEPLOYED.lambda.clone()
+    }
+}
+
+/// The manifests that this project deploys, read once: the scaling numbers are not typed twice.
+static DEPLOYED: LazyLock<Scenario> = LazyLock::new(|| {
+    let mut scenario = Scenario {
+        name: "default".to_owned(),
+        seed: 1,
+        messages: 1000,
+        body_bytes: 36,
+        load: Load::default(),
+        work: Work::default(),
+        queue: Queue::default(),
+        eks: Eks { keda: keda::Settings::default(), pod: Pod::default() },
+        lambda: Lambda {
+            mapping: event_source::Settings::default(),
+            memory_mb: 128,
+            timeout: Duration::from_secs(3),
+            visibility_timeout: Duration::from_secs(30),
             in_host_concurrency: 10,
             deadline_margin: Duration::from_millis(500),
             placement: Duration::from_millis(100),
             init: Duration::from_millis(14),
             idle_reclaim: Duration::from_secs(600),
-        }
+        },
+        limit: Duration::from_secs(3600),
+    };
+    for (kind, file, text) in [
+        (Manifest::ScaledObject, "scaledobject.yaml", include_str!("../../eks/base/scaledobject.yaml")),
+        (Manifest::Deployment, "deployment.yaml", include_str!("../../eks/base/deployment.yaml")),
+        (Manifest::Template, "template.yaml", include_str!("../../sam/template.yaml")),
+    ] {
+        let read = scenario.take_manifest(kind, file, text);
+        // Compiled in, and read by a test: this can only fail for whoever has just edited the file.
+        read.unwrap_or_else(|error| panic!("this project's own manifest cannot be read: {error}"));
     }
-}
+    scenario
+});
 
 #[cfg(test)]
 mod tests {
@@ -353,6 +371,30 @@ mod tests {
         for (name, _) in BUILT_IN {
             let scenario = Scenario::read(name).expect(name).checked().expect(name);
             assert_eq!(scenario.name, *name);
+        }
+    }
+
+    #[test]
+    fn the_default_is_what_this_project_deploys() {
+        let Scenario { eks, lambda, queue, .. } = Scenario::read("default").expect("default");
+        assert_eq!((eks.keda.min_replica_count, eks.keda.max_replica_count), (1, 15));
+        assert_eq!((eks.keda.triggers[0].queue_length, eks.pod.concurrency), (10, 10));
+        assert!(eks.keda.hpa.behavior.is_some());
+        assert!(lambda.mapping.report_batch_item_failures);
+        assert_eq!((lambda.memory_mb, lambda.timeout.as_secs()), (512, 30));
+        assert_eq!((lambda.visibility_timeout.as_secs(), queue.max_receive_count), (180, 10));
+    }
+
+    #[test]
+    fn our_own_manifests_hold_nothing_that_the_model_does_not_cover() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for (kind, file) in [
+            (Manifest::ScaledObject, "eks/base/scaledobject.yaml"),
+            (Manifest::Deployment, "eks/base/deployment.yaml"),
+            (Manifest::Template, "sam/template.yaml"),
+        ] {
+            let warnings = Scenario::default().read_manifest(kind, &root.join(file)).expect(file);
+            assert_eq!(warnings, [""; 0], "{file}");
         }
     }
 

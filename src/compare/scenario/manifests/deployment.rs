@@ -1,0 +1,177 @@
+//! The worker's Deployment: its settings in the environment, its limits, its grace period.
+
+use std::time::Duration;
+
+use super::node::Node;
+use super::reader::{Fields, Reader};
+use crate::compare::scenario::{Pod, Scenario};
+
+/// Settings of the worker that the model does not have; others of ours have no bearing on scaling, and a user's own are
+/// their handler's.
+const NOT_COVERED: &[&str] =
+    &["ADAPTIVE_CONCURRENCY", "HANDLER_TIMEOUT_MS", "HEARTBEAT", "HEARTBEAT_MS", "VISIBILITY_TIMEOUT_SECS"];
+
+/// Fields of a pod that have no bearing on when it scales, starts or stops.
+const NO_BEARING: &[&str] = &[
+    "affinity",
+    "automountServiceAccountToken",
+    "dnsPolicy",
+    "enableServiceLinks",
+    "imagePullSecrets",
+    "nodeSelector",
+    "priorityClassName",
+    "restartPolicy",
+    "securityContext",
+    "serviceAccountName",
+    "tolerations",
+    "topologySpreadConstraints",
+    "volumes",
+];
+
+/// Reads the first Deployment of the documents. What it leaves out has the worker's own default; the start delay is the
+/// scenario's, since no manifest has one.
+pub fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Reader) {
+    let kind = |document: &&Node| document.get("kind").and_then(Node::text) == Some("Deployment");
+    let Some(document) = documents.iter().find(kind) else {
+        return reader.mistake_in_all("there is no object of kind Deployment in it");
+    };
+    let Some(node) = document.at(&["spec", "template", "spec"]) else {
+        return reader.mistake(document.line, "the Deployment has no spec.template.spec");
+    };
+    let mut spec = reader.fields(node, "spec.template.spec");
+    // Kubernetes' default.
+    let mut pod = Pod { start_delay: scenario.eks.pod.start_delay, ..Pod::default() };
+    pod.grace_period = Duration::from_secs(30);
+    spec.seconds(reader, "terminationGracePeriodSeconds", &mut pod.grace_period);
+    let containers = spec.take("containers").map(Node::elements).unwrap_or_default();
+    let Some(container) = containers.iter().find(|c| has_setting(c)).or(containers.first()) else {
+        return reader.mistake(node.line, "spec.template.spec.containers: there is none");
+    };
+    let name = container.get("name").and_then(Node::text).unwrap_or("worker");
+    if containers.len() > 1 {
+        reader.warn(container.line, format_args!("of {} containers, only {name} is read", containers.len()));
+    }
+    let mut fields = reader.fields(container, &format!("container {name}"));
+    for variable in fields.take("env").map(Node::elements).unwrap_or_default() {
+        read_variable(variable, &mut pod, reader);
+    }
+    read_limits(&mut fields, &mut pod, reader);
+    let plain = ["name", "image", "imagePullPolicy", "ports", "envFrom", "securityContext", "command", "args"];
+    let probes = ["startupProbe", "readinessProbe", "livenessProbe", "volumeMounts"];
+    fields.rest(reader, &[&plain[..], &probes[..]].concat());
+    spec.rest(reader, NO_BEARING);
+    scenario.eks.pod = pod;
+}
+
+fn has_setting(container: &Node) -> bool {
+    let variables = container.get("env").map(Node::elements).unwrap_or_default();
+    variables.iter().any(|variable| variable.get("name").and_then(Node::text) == Some("CONCURRENCY"))
+}
+
+fn read_variable(variable: &Node, pod: &mut Pod, reader: &mut Reader) {
+    let name = variable.get("name").and_then(Node::text).unwrap_or_default();
+    if NOT_COVERED.contains(&name) {
+        return reader.warn(variable.line, format_args!("{name} is not covered by the model, and was left out"));
+    }
+    let Some(value) = variable.get("value") else { return };
+    let mut number = |into: &mut u32| {
+        *into = reader.parse(value, name, "a whole number, 0 or more").unwrap_or(*into);
+    };
+    match name {
+        "CONCURRENCY" => return number(&mut pod.concurrency),
+        "PREFETCH" => return number(&mut pod.prefetch),
+        "RECEIVE_MIN_ROOM" => return number(&mut pod.receive_min_room),
+        _ => {}
+    }
+    let (into, unit) = match name {
+        "RECEIVE_LINGER_MS" => (&mut pod.receive_linger, Duration::from_millis(1)),
+        "DELETE_LINGER_MS" => (&mut pod.delete_linger, Duration::from_millis(1)),
+        "DRAIN_BUDGET_MS" => (&mut pod.drain_budget, Duration::from_millis(1)),
+        "WAIT_TIME_SECS" => (&mut pod.wait_time, Duration::from_secs(1)),
+        _ => return,
+    };
+    if let Some(count) = reader.parse::<u32>(value, name, "a whole number, 0 or more") {
+        *into = unit * count;
+    }
+}
+
+fn read_limits(fields: &mut Fields, pod: &mut Pod, reader: &mut Reader) {
+    let limits = fields.take("resources").and_then(|resources| resources.get("limits"));
+    match limits.and_then(|limits| limits.get("cpu")) {
+        Some(node) => match node.text().and_then(quantity) {
+            Some(cpu) => pod.cpu_limit = cpu,
+            None => reader.mistake(node.line, "resources.limits.cpu: write vCPUs, such as 1 or 250m"),
+        },
+        None => reader.warn_of_all("there is no resources.limits.cpu; one vCPU is assumed"),
+    }
+    if let Some(node) = limits.and_then(|limits| limits.get("memory")) {
+        match node.text().and_then(quantity) {
+            Some(bytes) => pod.memory_mib = (bytes / 1_048_576.0) as u32,
+            None => reader.mistake(node.line, "resources.limits.memory: write bytes, such as 256Mi"),
+        }
+    }
+}
+
+/// A Kubernetes quantity: `250m`, `1.5`, `256Mi`, `1G`.
+fn quantity(text: &str) -> Option<f64> {
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let factor = match &text[at..] {
+        "m" => 1e-3,
+        "" => 1.0,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "Ki" => 1024.0,
+        "Mi" => 1_048_576.0,
+        "Gi" => 1_073_741_824.0,
+        _ => return None,
+    };
+    Some(text[..at].parse::<f64>().ok()? * factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Manifest;
+    use crate::compare::scenario::Scenario;
+
+    fn read(pod: &str) -> Result<(Scenario, Vec<String>), String> {
+        let mut scenario = Scenario::default();
+        let text = format!("kind: Deployment\nspec:\n  template:\n    spec:\n{pod}");
+        let warnings = scenario.take_manifest(Manifest::Deployment, "d.yaml", &text).map_err(|e| e.to_string())?;
+        Ok((scenario, warnings))
+    }
+
+    #[test]
+    fn settings_limits_and_grace_period_are_read() {
+        let (scenario, warnings) = read(
+            "      terminationGracePeriodSeconds: 90\n      hostNetwork: true\n      containers:\n        - name: proxy\n        \
+             - name: worker\n          env: [{name: CONCURRENCY, value: \"25\"}, {name: DELETE_LINGER_MS, value: \"50\"},\n\
+             \x20           {name: HEARTBEAT, value: \"off\"}]\n          \
+             resources: {limits: {cpu: 500m, memory: 1Gi}}\n",
+        )
+        .expect("reads");
+        let pod = scenario.eks.pod;
+        assert_eq!((pod.concurrency, pod.prefetch, pod.memory_mib, pod.cpu_limit), (25, 0, 1024, 0.5));
+        assert_eq!((pod.grace_period.as_secs(), pod.delete_linger), (90, Duration::from_millis(50)));
+        for named in ["of 2 containers", "HEARTBEAT is not covered", "spec.template.spec.hostNetwork is not covered"] {
+            assert!(warnings.iter().any(|w| w.contains(named)), "{named}: {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_line() {
+        for (pod, named) in [
+            (
+                "      containers:\n        - env: [{name: CONCURRENCY, value: lots}]\n",
+                "d.yaml, line 6: CONCURRENCY: 'lots'",
+            ),
+            ("      containers:\n        - resources: {limits: {cpu: much}}\n", "write vCPUs"),
+            ("      restartPolicy: Always\n", "containers: there is none"),
+        ] {
+            let error = read(pod).expect_err(pod);
+            assert!(error.contains(named), "{pod}: {error}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Reads what is deployed into a scenario: KEDA's ScaledObject, the Deployment, and the SAM or CloudFormation template.
+//!
+//! A file replaces what the scenario said about the same thing, defaults included: what a ScaledObject leaves out has
+//! KEDA's default, not the scenario's. A field that the model does not cover is named in a warning.
+
+use std::path::Path;
+
+mod deployment;
+mod intrinsics;
+mod node;
+mod reader;
+mod scaled_object;
+mod template;
+
+use super::Scenario;
+use node::Node;
+use reader::Reader;
+
+/// Why a manifest cannot be used; every mistake in it, each with its line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ManifestError(Vec<String>);
+
+/// The three kinds of files that a scenario can be read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manifest {
+    /// A KEDA ScaledObject (`--scaled-object`).
+    ScaledObject,
+    /// A Deployment of the worker (`--deployment`).
+    Deployment,
+    /// A SAM or CloudFormation template with the function (`--template`).
+    Template,
+}
+
+impl Scenario {
+    /// Reads a file into this scenario and returns the warnings: fields that the model does not cover.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no YAML, has no such object, or has a wrong value; with the line.
+    pub fn read_manifest(&mut self, kind: Manifest, path: &Path) -> Result<Vec<String>, ManifestError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|e| ManifestError(vec![format!("{file}: {e}")]))?;
+        self.take_manifest(kind, &file, &text)
+    }
+
+    /// The same for a text; `file` is how mistakes call it.
+    ///
+    /// # Errors
+    /// As [`Scenario::read_manifest`].
+    pub fn take_manifest(&mut self, kind: Manifest, file: &str, text: &str) -> Result<Vec<String>, ManifestError> {
+        let documents = Node::documents(text)
+            .map_err(|e| ManifestError(vec![format!("{file} is no YAML: {}", e.without_snippet())]))?;
+        let mut reader = Reader::new(file);
+        match kind {
+            Manifest::ScaledObject => scaled_object::read(&documents, &mut self.eks.keda, &mut reader),
+            Manifest::Deployment => deployment::read(&documents, self, &mut reader),
+            Manifest::Template => template::read(&documents, self, &mut reader),
+        }
+        reader.finish().map_err(ManifestError)
+    }
+}
