@@ -7,9 +7,10 @@ use super::hosts::{self, Place};
 use super::pods::Deployment;
 use super::queues::Queues;
 use super::stage::Stage;
+use super::tail::{self, Tail};
 use super::target::{Ending, target};
 use super::timeline::Timeline;
-use super::{LocalError, sender, tail};
+use super::{LocalError, sender};
 use crate::compare::run::{Target, Usage};
 use crate::compare::scaling::Observation;
 use crate::compare::scaling::keda::{Keda, Settings};
@@ -56,14 +57,14 @@ pub async fn run(
     let at = timeline.now();
     let (left, replicas) = (queues.counts(), pods.replicas());
     let lived = pods.pod_time(place.clock.now()).saturating_sub(before);
-    let tail = tail::idle(policy, at, replicas, minimum);
+    let tail = if drained { tail::idle(policy, at, replicas, minimum) } else { Tail::default() };
     let pod_seconds = (lived + tail.capacity_time).as_secs_f64();
     let ending = Ending {
         drained,
         at,
         left,
         tail,
-        tail_simulated: replicas > minimum,
+        tail_simulated: drained && replicas > minimum,
         usage: Usage { pod_seconds: Some(pod_seconds), ..Usage::default() },
         in_host_concurrency: scenario.eks.pod.concurrency,
         unavailable: UNAVAILABLE,

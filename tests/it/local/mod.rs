@@ -1,0 +1,50 @@
+//! The local engine: real processes against the embedded queue, faster than scenario time.
+
+mod killed;
+mod scenarios;
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::{Mutex, MutexGuard};
+use twinscale::compare::local::{Options, run};
+use twinscale::compare::run::{Run, Target};
+use twinscale::compare::scenario::Scenario;
+
+/// Runs want the machine for themselves, or their timers are late.
+static MACHINE: Mutex<()> = Mutex::const_new(());
+
+async fn the_machine() -> MutexGuard<'static, ()> {
+    MACHINE.lock().await
+}
+
+fn bin_dir() -> PathBuf {
+    let worker = Path::new(env!("CARGO_BIN_EXE_twinscale-worker"));
+    // All binaries of this package are built into one folder.
+    let _ = (env!("CARGO_BIN_EXE_lambda-sqs"), env!("CARGO_BIN_EXE_lambda-http"));
+    worker.parent().expect("a binary is in a folder").to_owned()
+}
+
+fn scenario(name: &str) -> Scenario {
+    Scenario::read(name).expect("it is built in")
+}
+
+async fn play(scenario: Scenario, options: Options) -> Run {
+    let scenario = scenario.checked().expect("it can run");
+    let options = Options { bin_dir: Some(bin_dir()), ..options };
+    run(&scenario, &options, &mut |_| {}).await.expect("the run begins")
+}
+
+async fn on_eks(scenario: Scenario, speed: f64) -> Target {
+    let options = Options { speed, lambda: false, ..Options::default() };
+    play(scenario, options).await.targets.eks.expect("the target ran")
+}
+
+async fn on_lambda(scenario: Scenario, speed: f64) -> Target {
+    let options = Options { speed, eks: false, ..Options::default() };
+    play(scenario, options).await.targets.lambda.expect("the target ran")
+}
+
+/// Capacity asked for, step by step.
+fn steps(target: &Target) -> Vec<u32> {
+    target.decisions.iter().map(|decision| decision.to).collect()
+}
