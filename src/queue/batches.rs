@@ -46,7 +46,8 @@ impl Queue {
         let lengths = runs(messages.iter().map(Outgoing::bytes));
         let mut report = SendReport::default();
         let (mut messages, mut first, mut calls) = (messages.into_iter(), 0, JoinSet::new());
-        let (mut give_up, began): (Option<QueueError>, _) = (None, Instant::now());
+        // A name is looked up once, not by each batch in its turn.
+        let (mut give_up, began) = (self.url().await.err(), Instant::now());
         for length in lengths {
             let batch: Vec<_> = messages.by_ref().take(length).collect();
             while calls.len() >= at_once {

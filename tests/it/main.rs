@@ -4,3 +4,4 @@ mod function;
 mod local;
 mod rooms;
 mod validate;
+mod worker;

@@ -1,0 +1,259 @@
+//! The worker in process, with handlers that misbehave: what becomes of each message.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use twinscale::config::Config;
+use twinscale::handler::{Handler, Outcome};
+use twinscale::journal::Journal;
+use twinscale::message::Message;
+use twinscale::queue::{Outgoing, Queue, REJECT_REASON, Tuning};
+use twinscale::shutdown::Health;
+use twinscale::worker::{Ending, Worker};
+
+use super::eventually;
+use super::sqs::{Fault, Sqs};
+
+/// Does what the body says, and keeps what it was given.
+#[derive(Clone, Default)]
+struct Obedient {
+    seen: Arc<Mutex<Vec<(String, u32)>>>,
+    running: Arc<AtomicUsize>,
+}
+
+impl Obedient {
+    fn seen(&self) -> Vec<(String, u32)> {
+        self.seen.lock().expect("no panic").clone()
+    }
+
+    fn times(&self, body: &str) -> usize {
+        self.seen().iter().filter(|(seen, _)| seen == body).count()
+    }
+}
+
+impl Handler for Obedient {
+    async fn handle(&self, message: &Message) -> Outcome {
+        self.seen.lock().expect("no panic").push((message.body.clone(), message.receive_count));
+        self.running.fetch_add(1, Ordering::SeqCst);
+        let what = message.body.split('-').next().unwrap_or_default();
+        match what {
+            "retry" if message.receive_count == 1 => {
+                Outcome::Retry { after: Some(Duration::ZERO), reason: "told".into() }
+            }
+            "later" if message.receive_count == 1 => {
+                Outcome::Retry { after: Some(Duration::from_millis(900)), reason: "told".into() }
+            }
+            "reject" => Outcome::reject("told to"),
+            "panic" if message.receive_count == 1 => panic!("told to"),
+            "hang" if message.receive_count == 1 => std::future::pending().await,
+            "slow" => {
+                tokio::time::sleep(Duration::from_millis(3200)).await;
+                Outcome::Done
+            }
+            _ => Outcome::Done,
+        }
+    }
+}
+
+/// A worker in this process, with no backoff and a short poll; dropping it aborts it.
+struct Running {
+    handler: Obedient,
+    health: Health,
+    drain: CancellationToken,
+    worker: AbortOnDropHandle<Ending>,
+}
+
+async fn start(sqs: &Sqs, variables: &[(&str, &str)]) -> Running {
+    let mut all: HashMap<&str, &str> =
+        [("QUEUE_URL", "jobs"), ("WAIT_TIME_SECS", "1"), ("BACKOFF_BASE_SECS", "0"), ("BACKOFF_MAX_SECS", "0")].into();
+    all.extend(variables.iter().copied());
+    let config = Config::for_worker(&|name| all.get(name).map(|value| (*value).to_owned())).expect("valid");
+    let queue = connect(sqs, all["QUEUE_URL"]).await;
+    let (handler, health, drain) = (Obedient::default(), Health::default(), CancellationToken::new());
+    let worker = Worker { handler: handler.clone(), queue, config, journal: Journal::off(), health: health.clone() };
+    let worker = AbortOnDropHandle::new(tokio::spawn(worker.run(drain.clone())));
+    Running { handler, health, drain, worker }
+}
+
+/// Tests share one environment, so the endpoint is told by hand.
+async fn connect(sqs: &Sqs, queue: &str) -> Queue {
+    let tuning = Tuning { attempt_timeout: Duration::from_secs(5) };
+    Queue::local(&sqs.endpoint, queue, &tuning).await.expect("a region is set")
+}
+
+impl Running {
+    async fn drained(self) -> Ending {
+        self.drain.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.worker).await.expect("in time").expect("no panic")
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_is_deleted_in_tens_and_the_rest_after_a_linger() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", 0..25);
+    let running = start(&sqs, &[("CONCURRENCY", "50")]).await;
+    eventually("all are deleted", || sqs.left("jobs") == 0).await;
+    let sizes: Vec<_> =
+        sqs.calls("DeleteMessageBatch").iter().map(|call| call["Entries"].as_array().map(Vec::len)).collect();
+    assert_eq!(sizes, [Some(10), Some(10), Some(5)]);
+    assert_eq!(running.drained().await, Ending::Drained);
+}
+
+#[tokio::test]
+async fn a_retry_comes_again_after_its_delay_and_a_panic_ends_its_own_message_alone() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", ["retry", "panic", "later", "done"]);
+    let (running, began) = (start(&sqs, &[]).await, Instant::now());
+    eventually("all are done", || sqs.left("jobs") == 0).await;
+    assert!(began.elapsed() >= Duration::from_secs(1), "0.9 s are rounded up to a second");
+    for (body, times) in [("retry", 2), ("panic", 2), ("later", 2), ("done", 1)] {
+        assert_eq!(running.handler.times(body), times, "{body}");
+    }
+    assert_eq!(sqs.left("dead"), 0);
+}
+
+#[tokio::test]
+async fn a_handler_that_overruns_its_timeout_is_aborted_and_its_message_retried() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", ["hang", "done"]);
+    let running = start(&sqs, &[("HANDLER_TIMEOUT_MS", "50")]).await;
+    eventually("all are done", || sqs.left("jobs") == 0).await;
+    assert_eq!(running.handler.times("hang"), 2);
+}
+
+#[tokio::test]
+async fn a_reject_goes_to_the_dead_letter_queue_with_its_reason_and_is_deleted() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", ["reject", "done"]);
+    let running = start(&sqs, &[]).await;
+    eventually("both are settled", || sqs.left("jobs") == 0).await;
+    let dead = sqs.receive_all("dead");
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0]["MessageBody"], "reject");
+    assert_eq!(dead[0]["MessageAttributes"][REJECT_REASON]["StringValue"], "told to");
+    assert_eq!(running.handler.times("reject"), 1);
+}
+
+#[tokio::test]
+async fn a_reject_that_the_dead_letter_queue_does_not_take_is_kept_and_tried_again() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", ["reject"]);
+    let mut calls = 0;
+    sqs.script(move |action, _| {
+        calls += usize::from(action == "SendMessageBatch");
+        (action == "SendMessageBatch" && calls == 1).then_some(Fault::Error(400, "AccessDenied"))
+    });
+    let running = start(&sqs, &[]).await;
+    eventually("it is settled", || sqs.left("jobs") == 0).await;
+    assert_eq!((running.handler.times("reject"), sqs.left("dead")), (2, 1));
+}
+
+#[tokio::test]
+async fn an_entry_that_failed_in_a_delete_that_succeeded_is_deleted_again_and_not_handled_again() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", 0..10);
+    let mut deletes = 0;
+    sqs.script(move |action, _| {
+        deletes += usize::from(action == "DeleteMessageBatch");
+        (action == "DeleteMessageBatch" && deletes <= 5).then_some(Fault::Entry(0, "InternalError"))
+    });
+    let running = start(&sqs, &[]).await;
+    eventually("all are deleted", || sqs.left("jobs") == 0).await;
+    assert_eq!(running.handler.seen().len(), 10, "each was handled once");
+    assert!(sqs.calls("DeleteMessageBatch").len() >= 6);
+}
+
+#[tokio::test]
+async fn a_message_held_for_longer_than_its_visibility_timeout_is_extended_and_handled_once() {
+    let sqs = Sqs::start(Duration::from_secs(1), 5).await;
+    sqs.send("jobs", ["slow-1", "slow-2"]);
+    let running = start(&sqs, &[]).await;
+    eventually("both are done", || sqs.left("jobs") == 0).await;
+    assert_eq!(running.handler.seen().len(), 2);
+    let extensions = sqs.calls("ChangeMessageVisibilityBatch");
+    assert!(extensions.len() >= 4, "every half second or sooner: {extensions:?}");
+    assert!(extensions.iter().all(|call| call["Entries"].as_array().is_some_and(|entries| entries.len() == 2)));
+}
+
+#[tokio::test]
+async fn a_message_that_another_owner_has_by_now_is_not_settled() {
+    let sqs = Sqs::start(Duration::from_secs(1), 5).await;
+    sqs.send("jobs", ["slow"]);
+    let mut extensions = 0;
+    sqs.script(move |action, _| {
+        extensions += usize::from(action == "ChangeMessageVisibilityBatch");
+        // The first extension comes too late: it is answered after the timeout is over.
+        (action == "ChangeMessageVisibilityBatch" && extensions == 1)
+            .then_some(Fault::Slow(Duration::from_millis(1500)))
+    });
+    let running = start(&sqs, &[("CONCURRENCY", "1")]).await;
+    eventually("it is done", || sqs.left("jobs") == 0).await;
+    assert_eq!(running.handler.times("slow"), 2, "it came again, and the second owner settled it");
+    assert_eq!(sqs.calls("DeleteMessageBatch").len(), 1);
+}
+
+#[tokio::test]
+async fn on_a_fifo_queue_groups_keep_their_order_through_retries() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    for number in 0..6 {
+        for group in ["a", "b"] {
+            let what = if number == 2 { "retry" } else { "done" };
+            sqs.send_to_group("jobs.fifo", group, &format!("{what}-{group}{number}"));
+        }
+    }
+    let running = start(&sqs, &[("QUEUE_URL", "jobs.fifo")]).await;
+    eventually("all are done", || sqs.left("jobs.fifo") == 0).await;
+    for group in ["a", "b"] {
+        let numbers: Vec<_> = running
+            .handler
+            .seen()
+            .iter()
+            .filter_map(|(body, _)| body.split_once('-')?.1.strip_prefix(group)?.parse::<u32>().ok())
+            .collect();
+        assert_eq!(numbers, [0, 1, 2, 2, 3, 4, 5], "group {group}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_takes_no_more_than_it_has_room_for() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", (0..40).map(|number| format!("slow-{number}")));
+    let running = start(&sqs, &[("CONCURRENCY", "5"), ("PREFETCH", "2")]).await;
+    eventually("it is full", || running.handler.running.load(Ordering::SeqCst) == 5).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((sqs.counts("jobs").in_flight, running.handler.running.load(Ordering::SeqCst)), (7, 5));
+    assert!(running.health.alive(), "being full of long messages is progress");
+}
+
+#[tokio::test]
+async fn throttled_calls_lose_nothing() {
+    let sqs = Sqs::start(Duration::from_secs(30), 50).await;
+    sqs.send("jobs", 0..200);
+    let mut calls = 0;
+    sqs.script(move |_, _: &Value| {
+        calls += 1;
+        (calls % 4 == 0).then_some(Fault::Error(400, "ThrottlingException"))
+    });
+    let running = start(&sqs, &[("CONCURRENCY", "50")]).await;
+    eventually("all are done", || sqs.left("jobs") == 0).await;
+    assert_eq!((running.handler.seen().len(), sqs.left("dead")), (200, 0));
+}
+
+#[tokio::test]
+async fn an_outage_of_sends_is_told_in_bounded_time() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    let queue = connect(&sqs, "jobs").await;
+    let endpoint = sqs.endpoint.clone();
+    drop(sqs);
+    let began = Instant::now();
+    let messages = (0..1000).map(|n| Outgoing { body: n.to_string(), ..Default::default() });
+    let report = queue.send(messages.collect()).await;
+    assert_eq!((report.accepted, report.failed.len()), (0, 1000), "{endpoint} is gone");
+    assert!(began.elapsed() < Duration::from_secs(10));
+}

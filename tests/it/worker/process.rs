@@ -1,0 +1,228 @@
+//! Real `twinscale-worker` processes: configuration, signals, exit codes, crashes.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use tokio::process::{Child, Command};
+
+use super::eventually;
+use super::sqs::{Fault, Sqs};
+
+/// A worker process, killed when dropped.
+pub struct Process {
+    child: Child,
+    addr_file: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Process {
+    /// Starts one with a short poll, so that a drain is short; `variables` win over that.
+    pub fn start(endpoint: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let addr_file = folder.path().join("addr");
+        let child = command(endpoint)
+            .env("HTTP_ADDR", "127.0.0.1:0")
+            .env("HTTP_ADDR_FILE", &addr_file)
+            .envs([("QUEUE_URL", "jobs"), ("WAIT_TIME_SECS", "1"), ("WORK_WAIT", "1ms")])
+            .envs(variables.iter().copied())
+            .spawn()
+            .expect("the worker starts");
+        Self { child, addr_file, _folder: folder }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("it runs");
+        kill(Pid::from_raw(pid as i32), signal).expect("the process is ours");
+    }
+
+    pub async fn exit_code(&mut self) -> Option<i32> {
+        let exited = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
+        exited.expect("it exits in time").expect("it is ours").code()
+    }
+
+    pub async fn addr(&self) -> String {
+        eventually("the worker listens", || self.addr_file.exists()).await;
+        std::fs::read_to_string(&self.addr_file).expect("written in one go")
+    }
+}
+
+fn command(endpoint: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twinscale-worker"));
+    command.env_clear().kill_on_drop(true).stdout(Stdio::null()).stderr(Stdio::null()).envs([
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ]);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_configuration_exits_with_64_and_names_every_variable() {
+    let output = command("http://127.0.0.1:9")
+        .envs([("CONCURRENCY", "none"), ("HTTP_ADDR", "0.0.0.0:80"), ("WAIT_TIME_SECS", "60")])
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .expect("it runs");
+    let text = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    for named in ["QUEUE_URL", "CONCURRENCY=none", "HTTP_ADDR=0.0.0.0:80", "WAIT_TIME_SECS=60"] {
+        assert!(text.contains(named), "{named} in {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drained_worker_has_finished_what_it_began_given_the_rest_back_and_exits_with_0() {
+    let sqs = Sqs::start(Duration::from_secs(60), 10).await;
+    sqs.send("jobs", 0..10);
+    let settings = [("CONCURRENCY", "4"), ("PREFETCH", "6"), ("WORK_WAIT", "1500ms")];
+    let mut worker = Process::start(&sqs.endpoint, &settings);
+    eventually("all are held", || sqs.counts("jobs").in_flight == 10).await;
+    worker.signal(Signal::SIGTERM);
+    eventually("what has not begun is visible at once", || sqs.counts("jobs").visible == 6).await;
+    assert_eq!(worker.exit_code().await, Some(0));
+    let counts = sqs.counts("jobs");
+    assert_eq!((counts.visible, counts.in_flight), (6, 0), "four were begun, and those are done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn past_the_drain_budget_handlers_are_aborted_given_back_and_the_exit_code_is_75() {
+    let sqs = Sqs::start(Duration::from_secs(60), 10).await;
+    sqs.send("jobs", 0..3);
+    let mut worker = Process::start(&sqs.endpoint, &[("WORK_WAIT", "60s"), ("DRAIN_BUDGET_MS", "300")]);
+    eventually("all are held", || sqs.counts("jobs").in_flight == 3).await;
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.exit_code().await, Some(75));
+    assert_eq!(sqs.counts("jobs").visible, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_forces_with_130() {
+    let sqs = Sqs::start(Duration::from_secs(60), 10).await;
+    sqs.send("jobs", 0..1);
+    let mut worker = Process::start(&sqs.endpoint, &[("WORK_WAIT", "60s")]);
+    eventually("it is held", || sqs.counts("jobs").in_flight == 1).await;
+    let began = Instant::now();
+    worker.signal(Signal::SIGTERM);
+    let addr = worker.addr().await;
+    eventually("the first signal was heard", || !ready(&addr)).await;
+    worker.signal(Signal::SIGINT);
+    assert_eq!(worker.exit_code().await, Some(130));
+    assert!(began.elapsed() < Duration::from_secs(10), "it did not wait for the drain budget");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_receive_under_way_is_finished_and_what_it_brings_is_given_back() {
+    let sqs = Sqs::start(Duration::from_secs(60), 10).await;
+    let mut worker = Process::start(&sqs.endpoint, &[("WAIT_TIME_SECS", "20")]);
+    eventually("it polls", || !sqs.calls("ReceiveMessage").is_empty()).await;
+    worker.signal(Signal::SIGTERM);
+    let addr = worker.addr().await;
+    eventually("it drains", || !ready(&addr)).await;
+    sqs.send("jobs", 0..5);
+    assert_eq!(worker.exit_code().await, Some(0));
+    let counts = sqs.counts("jobs");
+    assert_eq!((counts.visible, counts.in_flight), (5, 0));
+    assert_eq!(sqs.calls("ReceiveMessage").len(), 1, "no further receive began");
+    assert!(sqs.calls("DeleteMessageBatch").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_worker_held_is_done_by_another() {
+    let sqs = Sqs::start(Duration::from_secs(2), 10).await;
+    sqs.send("jobs", 0..50);
+    let mut killed = Process::start(&sqs.endpoint, &[("WORK_WAIT", "60s")]);
+    eventually("it holds some", || sqs.counts("jobs").in_flight == 10).await;
+    killed.signal(Signal::SIGKILL);
+    assert_eq!(killed.exit_code().await, None);
+    let _other = Process::start(&sqs.endpoint, &[]);
+    eventually("all are done", || sqs.left("jobs") == 0).await;
+    assert_eq!(sqs.left("dead"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_worker_makes_one_long_poll_after_the_other_and_nothing_else() {
+    let sqs = Sqs::start(Duration::from_secs(30), 10).await;
+    let began = Instant::now();
+    let _worker = Process::start(&sqs.endpoint, &[("CONCURRENCY", "100")]);
+    eventually("it has polled a few times", || sqs.calls("ReceiveMessage").len() >= 4).await;
+    assert!(began.elapsed() >= Duration::from_secs(3), "polls of 1 s, one at a time");
+    let actions: BTreeSet<_> = ["SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"].into();
+    assert!(actions.into_iter().all(|action| sqs.calls(action).is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_short_messages_cost_at_most_a_third_of_a_request_each() {
+    let sqs = Sqs::start(Duration::from_secs(30), 10).await;
+    let worker =
+        Process::start(&sqs.endpoint, &[("WORK_WAIT", "10ms"), ("CONCURRENCY", "100"), ("WAIT_TIME_SECS", "20")]);
+    let addr = worker.addr().await;
+    let answer = post(&addr, &json!({ "Messages": 1000 }).to_string());
+    assert!(answer.contains(r#""accepted":1000"#), "{answer}");
+    eventually("all are done", || sqs.left("jobs") == 0).await;
+    let requests = ["SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch"].map(|action| sqs.calls(action).len());
+    assert!(requests.iter().sum::<usize>() <= 350, "send, receive, delete: {requests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_the_queue_makes_it_unready_not_dead_and_it_recovers() {
+    let sqs = Sqs::start(Duration::from_secs(30), 10).await;
+    let mut failures = 0;
+    sqs.script(move |action, _| {
+        failures += usize::from(action == "ReceiveMessage");
+        (action == "ReceiveMessage" && (1..=4).contains(&failures)).then_some(Fault::Error(503, "ServiceUnavailable"))
+    });
+    let worker = Process::start(&sqs.endpoint, &[]);
+    let addr = worker.addr().await;
+    eventually("receives fail", || sqs.calls("ReceiveMessage").len() >= 2).await;
+    eventually("it is not ready", || !ready(&addr)).await;
+    assert!(get(&addr, "/healthz").starts_with("HTTP/1.1 200"), "an outage is no reason to be killed");
+    sqs.send("jobs", 0..20);
+    eventually("all are done", || sqs.left("jobs") == 0).await;
+    assert!(ready(&addr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_only_serves_http_sends_and_never_receives() {
+    let sqs = Sqs::start(Duration::from_secs(30), 10).await;
+    let mut worker = Process::start(&sqs.endpoint, &[("RECEIVE", "off")]);
+    let addr = worker.addr().await;
+    assert!(post(&addr, r#"{"bodies": ["a", "b"]}"#).contains(r#""accepted":2"#));
+    assert_eq!(sqs.counts("jobs").visible, 2);
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.exit_code().await, Some(0));
+    assert!(sqs.calls("ReceiveMessage").is_empty());
+}
+
+fn ready(addr: &str) -> bool {
+    get(addr, "/readyz").starts_with("HTTP/1.1 200")
+}
+
+/// One request over a connection of its own; the whole answer as text.
+pub fn get(addr: &str, path: &str) -> String {
+    exchange(addr, &format!("GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n"))
+}
+
+pub fn post(addr: &str, body: &str) -> String {
+    let length = body.len();
+    exchange(
+        addr,
+        &format!("POST /send HTTP/1.1\r\nHost: worker\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"),
+    )
+}
+
+pub fn exchange(addr: &str, request: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(addr).expect("it listens");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
