@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds one binary with glibc linked in, into /out: it needs nothing from the image it is put in.
 # `--target` keeps the flag away from build scripts and procedural macros, which are loaded, hence dynamic.
-#   usage: build-static.sh BINARY [CARGO FLAGS]
+#   usage: eks/build-static.sh BINARY [CARGO FLAGS]
 set -eu
 bin=$1
 shift
