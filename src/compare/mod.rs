@@ -15,5 +15,6 @@ pub mod report;
 pub mod run;
 pub mod scaling;
 pub mod scenario;
+pub mod sim;
 pub mod sqs;
 pub mod validate;

@@ -129,7 +129,7 @@ pub fn latencies(mut all: Vec<Duration>) -> (Option<Latency>, Vec<Bucket>) {
 }
 
 /// Rounds up to two significant digits.
-fn two_digits(value: u128) -> u128 {
+pub(crate) fn two_digits(value: u128) -> u128 {
     let step = 10_u128.pow(value.checked_ilog10().unwrap_or(0).saturating_sub(1));
     value.div_ceil(step) * step
 }
