@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::agenda::{Agenda, Event};
 use super::books::{Books, billed};
-use crate::compare::load::Arrival;
+use crate::compare::load::Arrivals;
 use crate::compare::run::{Decision, Sample};
 use crate::compare::scaling::{self, Counts, Observation};
 use crate::compare::scenario::Scenario;
@@ -38,7 +38,7 @@ pub(super) struct Held {
 }
 
 /// Virtual time and what is shared in it.
-pub(super) struct Stage {
+pub(super) struct Stage<'a> {
     pub now: Duration,
     pub agenda: Agenda,
     pub books: Books,
@@ -48,15 +48,15 @@ pub(super) struct Stage {
     queue: Queue<u32>,
     body_bytes: u64,
     groups: Vec<Arc<str>>,
-    arrivals: std::iter::Peekable<std::vec::IntoIter<Arrival>>,
+    arrivals: std::iter::Peekable<Arrivals<'a>>,
     staleness: Duration,
     /// Counts of the past, as long as scaling still sees them.
     past: VecDeque<(Duration, Counts)>,
     brought: Vec<Received<u32>>,
 }
 
-impl Stage {
-    pub fn new(scenario: &Scenario, visibility_timeout: Duration) -> Self {
+impl<'a> Stage<'a> {
+    pub fn new(scenario: &'a Scenario, visibility_timeout: Duration) -> Self {
         let queue = &scenario.queue;
         let groups = if queue.fifo { queue.groups } else { 0 };
         let attributes = Attributes {
@@ -76,7 +76,7 @@ impl Stage {
             queue: Queue::new(attributes),
             body_bytes: scenario.body_bytes,
             groups: (0..groups).map(|group| Arc::from(format!("group-{group}"))).collect(),
-            arrivals: scenario.load.arrivals(scenario.messages).into_iter().peekable(),
+            arrivals: scenario.arrivals().peekable(),
             staleness: queue.counts_staleness,
             past: VecDeque::new(),
             brought: Vec::new(),
