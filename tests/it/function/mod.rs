@@ -3,6 +3,7 @@
 mod environment;
 mod host;
 mod http;
+mod mapping;
 
 use std::sync::Arc;
 use std::time::Duration;

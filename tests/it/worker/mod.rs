@@ -3,7 +3,7 @@
 mod http;
 mod outcomes;
 mod process;
-mod sqs;
+pub mod sqs;
 
 use std::time::Duration;
 

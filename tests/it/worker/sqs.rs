@@ -208,6 +208,7 @@ fn message(received: &Received<Payload>) -> Value {
         "MessageId": format!("id-{}", payload["MessageBody"].as_str().unwrap_or_default()),
         "ReceiptHandle": received.handle.to_bits().to_string(),
         "Body": payload["MessageBody"],
+        "MD5OfBody": "00000000000000000000000000000000",
         "MessageAttributes": payload.get("MessageAttributes").cloned().unwrap_or(json!({})),
         "Attributes": {
             "ApproximateReceiveCount": message.receives.to_string(),
