@@ -54,7 +54,7 @@ pub async fn run(
     let left = queues.counts();
     mapping.stop().await;
     let at = timeline.now();
-    timeline.push(at, left, 0);
+    timeline.finish(at, left, 0);
     let used = function.usage();
     let usage = Usage {
         pod_seconds: None,
@@ -64,7 +64,6 @@ pub async fn run(
     };
     let ending = Ending {
         drained,
-        at,
         left,
         // With the last invocation over nothing is left that costs.
         tail: Tail { floor: Some(at), ..Tail::default() },

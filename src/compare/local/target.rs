@@ -13,8 +13,6 @@ use crate::compare::scaling::Counts;
 pub struct Ending {
     /// Whether every message was done with before the scenario's limit.
     pub drained: bool,
-    /// When it ended, by the timeline.
-    pub at: Duration,
     /// What the queue held then.
     pub left: Counts,
     /// From there to the floor.
@@ -40,9 +38,6 @@ pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> Target {
     let since_first_send = |at: Duration| at.saturating_sub(first_send).as_secs_f64();
     let last_delete = closed.last_delete.map(on_timeline).filter(|_| ending.drained);
     let (mut samples, mut decisions) = (told.samples.clone(), told.decisions.clone());
-    // A sample may have been taken between the last delete and the end of the run; the tail begins at the latter.
-    samples.retain(|sample| sample.t <= ending.at.as_secs_f64());
-    decisions.retain(|decision| decision.t <= ending.at.as_secs_f64());
     samples.extend(ending.tail.samples);
     decisions.extend(ending.tail.decisions);
     Target {

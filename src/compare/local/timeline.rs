@@ -8,7 +8,7 @@ use super::clock::Clock;
 use crate::compare::run::{Decision, Sample};
 use crate::compare::scaling::{self, Counts, Observation, Policy};
 
-/// Scenario time between two samples: two a second, so that one that is late leaves no second without.
+/// Scenario time between two samples.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// A look that is later than this is made at the moment that it is.
@@ -55,20 +55,26 @@ impl Timeline {
         told.late = told.late.max(late);
     }
 
-    /// Samples the queue and the capacity for as long as it is polled.
+    /// Samples the queue and the capacity for as long as it is polled, on an even grid: a sample that is taken late
+    /// keeps its place, and its error is within the lateness that the run reports.
     pub async fn sample(&self, look: impl Fn() -> (Counts, u32)) -> Infallible {
         let mut at = Duration::ZERO;
         loop {
             self.sleep_until(at).await;
             let (counts, capacity) = look();
-            self.push(self.now(), counts, capacity);
-            // A machine that fell behind takes one sample where it would have taken several.
-            at = (at + SAMPLE_EVERY).max(self.now());
+            self.push(at, counts, capacity);
+            at += SAMPLE_EVERY;
         }
     }
 
-    /// Adds one sample.
-    pub fn push(&self, now: Duration, counts: Counts, capacity: u32) {
+    /// Samples what the grid still lacks until `end`, where the run ended with these figures, and the end itself.
+    pub fn finish(&self, end: Duration, counts: Counts, capacity: u32) {
+        let taken = u32::try_from(self.told().samples.len()).unwrap_or(u32::MAX);
+        let missing = (taken..).map(|index| SAMPLE_EVERY.saturating_mul(index)).take_while(|at| *at < end);
+        missing.chain([end]).for_each(|at| self.push(at, counts, capacity));
+    }
+
+    fn push(&self, now: Duration, counts: Counts, capacity: u32) {
         let sample = Sample { t: now.as_secs_f64(), visible: counts.visible, in_flight: counts.in_flight, capacity };
         self.told().samples.push(sample);
     }
