@@ -60,7 +60,7 @@ pub struct Target {
     pub latency_histogram: Vec<Bucket>,
     /// At least one a scenario second.
     pub samples: Vec<Sample>,
-    /// Every change of capacity, and every look at the queue that explains one.
+    /// Every change of capacity asked for, with what explains it.
     pub decisions: Vec<Decision>,
     /// Highest number of pods, or of concurrent invocations.
     pub peak_capacity: u32,

@@ -79,6 +79,9 @@ pub enum LocalError {
     /// A process did not come up.
     #[error("a process did not come up: {0}")]
     NotUp(String),
+    /// SQS would refuse the scenario's queue.
+    #[error("the queue cannot be made: {0}")]
+    Queue(String),
     /// A folder or a port could not be had.
     #[error(transparent)]
     Io(#[from] io::Error),
