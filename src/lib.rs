@@ -16,7 +16,7 @@
 //!
 //! | room | may import |
 //! |---|---|
-//! | [`message`], [`shutdown`], [`telemetry`] | nothing of ours |
+//! | [`message`], [`metrics`], [`shutdown`], [`telemetry`] | nothing of ours |
 //! | [`handler`], [`queue`] | message |
 //! | [`journal`] | message, queue |
 //! | [`workload`], [`batch`] | handler, message |
@@ -36,6 +36,7 @@ pub mod handler;
 pub mod http;
 pub mod journal;
 pub mod message;
+pub mod metrics;
 pub mod queue;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,11 +1,13 @@
 //! The worker for EKS: long-polls the queue, serves HTTP, and drains on SIGTERM.
 
 use std::process::exit;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use twinscale::config::{Config, ConfigErrors};
 use twinscale::journal::Journal;
+use twinscale::metrics::Metrics;
 use twinscale::queue::{Queue, Tuning};
 use twinscale::shutdown::{Health, Shutdown};
 use twinscale::worker::{self, Ending, Worker};
@@ -46,7 +48,9 @@ async fn work(config: Config) -> anyhow::Result<Ending> {
 
     let bound = http::bind(config.http.addr, config.http.addr_file.as_deref()).await.context("HTTP_ADDR")?;
     tracing::info!(addr = %bound.addr, queue = queue.name(), receive = config.worker.receive, "twinscale-worker starts");
+    let metrics = Arc::new(Metrics::default());
     let router = http::router(&config.http, Some(queue.clone()), health.clone());
+    let router = router.merge(worker::metrics_route(metrics.clone()));
     let stop_http = CancellationToken::new();
     let serving = tokio::spawn(bound.serve(router, stop_http.clone()));
     journal.ready();
@@ -54,7 +58,8 @@ async fn work(config: Config) -> anyhow::Result<Ending> {
     let (drain, written) = (shutdown.drain, journal.clone());
     let working = async move {
         if config.worker.receive {
-            Worker { handler: workload::handler(config.work.clone()), queue, config, journal, health }.run(drain).await
+            let handler = workload::handler(config.work.clone());
+            Worker { handler, queue, config, journal, health, metrics }.run(drain).await
         } else {
             worker::stand_by(&queue, &config, &health, &drain).await;
             Ending::Drained

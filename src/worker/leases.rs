@@ -88,6 +88,10 @@ impl Leases {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
     pub(super) fn get(&self, key: Key) -> Option<&Lease> {
         self.held.get(&key)
     }

@@ -20,6 +20,9 @@ mod settle;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,7 @@ use crate::config::{Config, WorkerConfig};
 use crate::handler::Handler;
 use crate::journal::Journal;
 use crate::message::Message;
+use crate::metrics::Metrics;
 use crate::queue::{DeadLetters, Queue};
 use crate::shutdown::Health;
 use leases::{Heartbeat, Leases};
@@ -75,6 +79,8 @@ pub struct Worker<H> {
     pub journal: Journal,
     /// What `/healthz` and `/readyz` tell.
     pub health: Health,
+    /// What `/metrics` tells.
+    pub metrics: Arc<Metrics>,
 }
 
 impl<H: Handler> Worker<H> {
@@ -141,9 +147,16 @@ impl<H: Handler> Worker<H> {
             backoff: self.config.backoff,
             delete_linger: self.config.worker.delete_linger,
             journal: self.journal.clone(),
+            metrics: self.metrics.clone(),
             pending: Pending::default(),
         }
     }
+}
+
+/// Answers `GET /metrics`, for Prometheus.
+pub fn metrics_route(metrics: Arc<Metrics>) -> Router {
+    let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4")];
+    Router::new().route("/metrics", get(async move || (content_type, metrics.prometheus())))
 }
 
 /// Serves only HTTP (`RECEIVE=off`): watches that the queue can be reached, until `drain`.

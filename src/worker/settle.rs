@@ -21,6 +21,7 @@ use crate::config::Backoff;
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
 use crate::message::Message;
+use crate::metrics::Metrics;
 use crate::queue::{DeadLetters, MAX_ENTRIES, Queue, QueueError};
 
 /// Events looked at in one turn.
@@ -67,6 +68,7 @@ pub(super) struct Settler {
     pub(super) backoff: Backoff,
     pub(super) delete_linger: Duration,
     pub(super) journal: Journal,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) pending: Pending,
 }
 
@@ -105,6 +107,7 @@ impl Settler {
             }
             self.start_calls(&mut calls, Instant::now());
             self.pay_room();
+            self.metrics.in_flight.set(self.leases.len() as u64);
         }
         let _ = timeout(FLUSH_WITHIN, self.flush(&mut calls)).await;
         self.pending.tally.unsettled += self.pending.deletes.len() + self.pending.deleting;
@@ -127,15 +130,22 @@ impl Settler {
     fn hear(&mut self, happened: Happened) {
         match happened {
             Happened::Received(messages) => {
+                self.metrics.received.add(messages.len() as u64);
                 let (now, at) = (Instant::now(), SystemTime::now());
                 messages.into_iter().for_each(|message| self.leases.hold(message, now, at));
             }
             Happened::Unwanted(messages) => {
+                self.metrics.received.add(messages.len() as u64);
                 for message in messages {
                     self.give_back(Arc::new(message), Duration::ZERO);
                 }
             }
-            Happened::Handled(Event::Started(message)) => self.leases.started(&message),
+            Happened::Handled(Event::Started(message)) => {
+                self.leases.started(&message);
+                if let Some(age) = message.sent_at.and_then(|sent| sent.elapsed().ok()) {
+                    self.metrics.age_at_start_seconds.observe(age);
+                }
+            }
             Happened::Handled(Event::Ended(message, verdict)) => {
                 self.pending.owed += 1;
                 self.record(&message, &verdict);
@@ -145,7 +155,11 @@ impl Settler {
     }
 
     fn record(&mut self, message: &Arc<Message>, verdict: &Verdict) {
+        self.metrics.ended(verdict.word());
         let Some(lease) = self.leases.get(key(message)) else { return };
+        if let Some((started, _)) = lease.started {
+            self.metrics.handler_seconds.observe(started.elapsed());
+        }
         self.pending.tally.aborted += usize::from(*verdict == Verdict::Late && lease.started.is_some());
         if self.journal.is_on() {
             let (received, started) = (lease.received_at, lease.started.map(|(_, at)| at));
@@ -159,6 +173,7 @@ impl Settler {
             Next::Settle(verdict) => verdict,
             Next::Wait => return,
             Next::Lost => {
+                self.metrics.lost_lease.add(1);
                 let (id, receive_count) = (&message.id, message.receive_count);
                 return tracing::warn!(id, receive_count, "not settled: the message has another owner by now");
             }

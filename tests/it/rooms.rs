@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// A room and the rooms it may import. A room is the first path segment under `src/` that has a row here.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("message", &[]),
+    ("metrics", &[]),
     ("config", &["workload"]),
     ("shutdown", &[]),
     ("telemetry", &[]),

@@ -75,7 +75,14 @@ async fn start(sqs: &Sqs, variables: &[(&str, &str)]) -> Running {
     let config = Config::for_worker(&|name| all.get(name).map(|value| (*value).to_owned())).expect("valid");
     let queue = connect(sqs, all["QUEUE_URL"]).await;
     let (handler, health, drain) = (Obedient::default(), Health::default(), CancellationToken::new());
-    let worker = Worker { handler: handler.clone(), queue, config, journal: Journal::off(), health: health.clone() };
+    let worker = Worker {
+        handler: handler.clone(),
+        queue,
+        config,
+        journal: Journal::off(),
+        health: health.clone(),
+        metrics: Arc::default(),
+    };
     let worker = AbortOnDropHandle::new(tokio::spawn(worker.run(drain.clone())));
     Running { handler, health, drain, worker }
 }

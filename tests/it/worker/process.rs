@@ -169,6 +169,10 @@ async fn a_thousand_short_messages_cost_at_most_a_third_of_a_request_each() {
     eventually("all are done", || sqs.left("jobs") == 0).await;
     let requests = ["SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch"].map(|action| sqs.calls(action).len());
     assert!(requests.iter().sum::<usize>() <= 350, "send, receive, delete: {requests:?}");
+    let metrics = get(&addr, "/metrics");
+    for line in ["twinscale_messages_received_total 1000", "twinscale_messages_done_total 1000"] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
