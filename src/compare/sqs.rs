@@ -194,6 +194,24 @@ impl<P: Clone> Queue<P> {
         Ok(())
     }
 
+    /// The message that `handle` holds, if it still does.
+    pub fn held(&self, handle: Handle) -> Option<&Message<P>> {
+        match self.slab.look(handle) {
+            slab::Look::Held(slot) => Some(self.slab.message(slot)),
+            _ => None,
+        }
+    }
+
+    /// Hands a message to its holder once more, under the same handle and hidden anew: the answer to a FIFO receive that
+    /// is asked again because the first answer was lost.
+    pub fn renew(&mut self, now: Duration, handle: Handle, visibility: Option<Duration>) -> Option<Received<P>> {
+        let timeout = visibility.unwrap_or(self.attributes.visibility_timeout);
+        self.change_visibility(now, handle, timeout).ok()?;
+        let slab::Look::Held(slot) = self.slab.look(handle) else { return None };
+        let (message, sequence) = (self.slab.message(slot).clone(), self.slab.place(slot).sequence);
+        Some(Received { handle, sequence, message })
+    }
+
     /// Takes up to `max` visible messages out without receiving them, for a move task.
     pub fn withdraw(&mut self, now: Duration, max: usize, out: &mut Vec<Message<P>>) -> usize {
         self.advance(now);

@@ -26,6 +26,7 @@ pub mod pods;
 pub mod queues;
 pub mod runtime_api;
 pub mod sender;
+pub mod sqs_server;
 pub mod stage;
 pub mod tail;
 pub mod target;
