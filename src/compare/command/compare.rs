@@ -1,0 +1,164 @@
+//! `twinscale compare`: one scenario through both targets.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::CommandError;
+use super::output::{self, Format};
+use super::progress::Bars;
+use crate::compare::local;
+use crate::compare::run::Run;
+use crate::compare::scenario::Scenario;
+use crate::compare::scenario::manifests::Manifest;
+use crate::workload::{Wait, parse_duration};
+
+/// Run one workload through EKS with KEDA and through Lambda, and compare them
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  twinscale compare --scenario article --speed 10 --out out
+  twinscale compare --messages 5000 --work uniform:200ms-1s --concurrency 20 --target eks
+  twinscale compare --scenario my.toml --scaled-object so.yaml --deployment d.yaml --template template.yaml
+
+All times in the report are scenario seconds: with --speed 10 a minute of the scenario takes six seconds.
+What the flags and the files say wins over the scenario. docs/scenarios.md shows how to write one.")]
+pub struct Compare {
+    /// A built-in scenario (article, default, burst, ramp, onoff, day, long, failures, fifo), or a TOML file
+    #[arg(long, default_value = "default", value_name = "NAME|FILE")]
+    scenario: String,
+    /// Where it runs
+    #[arg(long, value_enum, default_value_t = Engine::Local)]
+    engine: Engine,
+    /// How many times faster than scenario time
+    #[arg(long, default_value_t = 1.0, value_name = "N")]
+    speed: f64,
+    /// Which target to run
+    #[arg(long, value_enum, default_value_t = Which::Both)]
+    target: Which,
+    /// Write run.json into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Folder of the binaries twinscale-worker, lambda-sqs and lambda-http [default: beside this program]
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+    /// Keep what the processes print in this folder
+    #[arg(long, value_name = "DIR")]
+    logs: Option<PathBuf>,
+}
+
+/// What wins over the scenario.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Instead of what the scenario says")]
+pub struct Overrides {
+    /// Messages sent in all
+    #[arg(long, value_name = "N")]
+    messages: Option<u64>,
+    /// Time that a message waits: 10ms, uniform:1s-2.5s, lognormal:1.5s,0.4 (median, sigma)
+    #[arg(long, value_name = "TIME")]
+    work: Option<Wait>,
+    /// Messages worked on at once in a pod, and in a function's batch
+    #[arg(long, value_name = "N")]
+    concurrency: Option<u32>,
+    /// Seed of all chance
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Scenario time after which a run that has not drained ends: 30m, 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    limit: Option<Duration>,
+    /// Your KEDA ScaledObject: what it leaves out has KEDA's default
+    #[arg(long, value_name = "FILE")]
+    scaled_object: Option<PathBuf>,
+    /// Your worker's Deployment
+    #[arg(long, value_name = "FILE")]
+    deployment: Option<PathBuf>,
+    /// Your SAM or CloudFormation template with the function and its queue
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    /// Real worker and function processes on this machine, against the embedded queue
+    Local,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Which {
+    Eks,
+    Lambda,
+    Both,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a number with its unit: 90s, 30m, 2h".to_owned())
+}
+
+impl Overrides {
+    /// The scenario with these in it, checked, and warnings about what the model does not cover.
+    pub fn resolve(&self, name: &str) -> Result<(Scenario, Vec<String>), CommandError> {
+        let mut scenario = Scenario::read(name)?;
+        let mut warnings = Vec::new();
+        for (kind, path) in [
+            (Manifest::ScaledObject, &self.scaled_object),
+            (Manifest::Deployment, &self.deployment),
+            (Manifest::Template, &self.template),
+        ] {
+            if let Some(path) = path {
+                warnings.extend(scenario.read_manifest(kind, path)?);
+            }
+        }
+        scenario.messages = self.messages.unwrap_or(scenario.messages);
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+        scenario.limit = self.limit.unwrap_or(scenario.limit);
+        if let Some(wait) = &self.work {
+            scenario.work.wait = wait.clone();
+        }
+        if let Some(concurrency) = self.concurrency {
+            (scenario.eks.pod.concurrency, scenario.lambda.in_host_concurrency) = (concurrency, concurrency);
+        }
+        Ok((scenario.checked()?, warnings))
+    }
+}
+
+impl Compare {
+    /// Runs the scenario, prints the report, and writes the files.
+    pub fn run(&self) -> Result<ExitCode, CommandError> {
+        let (scenario, warnings) = self.overrides.resolve(&self.scenario)?;
+        let mut run = match self.engine {
+            Engine::Local => self.locally(&scenario)?,
+        };
+        run.warnings.splice(0..0, warnings);
+        if let Some(folder) = &self.out {
+            output::write(&run, folder)?;
+        }
+        output::print(std::slice::from_ref(&run), self.format)?;
+        Ok(if all_done(&run) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn locally(&self, scenario: &Scenario) -> Result<Run, CommandError> {
+        let options = local::Options {
+            speed: self.speed,
+            bin_dir: self.bin_dir.clone(),
+            logs: self.logs.clone(),
+            eks: self.target != Which::Lambda,
+            lambda: self.target != Which::Eks,
+        };
+        let runtime =
+            tokio::runtime::Runtime::new().map_err(|error| CommandError::Local(local::LocalError::from(error)))?;
+        let mut bars = Bars::default();
+        Ok(runtime.block_on(local::run(scenario, &options, &mut |progress| bars.show(progress)))?)
+    }
+}
+
+/// Whether every target drained and lost nothing.
+fn all_done(run: &Run) -> bool {
+    run.targets.iter().all(|(_, target)| target.drain_seconds.is_some() && target.messages.lost.unwrap_or(0) == 0)
+}

@@ -1,0 +1,102 @@
+//! Runs in and out: `run.json` on disk, reports on standard output.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::CommandError;
+use crate::compare::report::{markdown, text};
+use crate::compare::run::{Run, SCHEMA};
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// A table, the backlog as a line of blocks, and the decisions with their reasons
+    Text,
+    /// What `run.json` holds
+    Json,
+    /// Tables for a pull request
+    Markdown,
+}
+
+/// Why a `run.json` cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is not there, or not readable.
+    #[error("{}: {error}", .path.display())]
+    Unreadable {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another version wrote it.
+    #[error("{}: its schema is {found}, and this version reads {SCHEMA}: use the twinscale that wrote it, or run again", .path.display())]
+    Schema {
+        /// As given.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+    },
+    /// It is no run.
+    #[error("{}: it is no run.json: {error}", .path.display())]
+    Malformed {
+        /// As given.
+        path: PathBuf,
+        /// Where, and what was expected.
+        error: serde_json::Error,
+    },
+}
+
+/// Reads a `run.json`, and refuses another schema than ours.
+pub fn read(path: &Path) -> Result<Run, ReadError> {
+    let path = path.to_owned();
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => return Err(ReadError::Unreadable { path, error }),
+    };
+    let malformed = |error| ReadError::Malformed { path: path.clone(), error };
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(malformed)?;
+    match value.get("schema").map(|schema| schema.as_str().unwrap_or("no text")) {
+        Some(SCHEMA) => serde_json::from_value(value).map_err(malformed),
+        found => Err(ReadError::Schema { found: found.unwrap_or("missing").to_owned(), path }),
+    }
+}
+
+/// Writes `run.json` into `folder`, and makes it if need be.
+pub fn write(run: &Run, folder: &Path) -> Result<(), CommandError> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;
+    write_file(&folder.join("run.json"), &json(run))
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {
+    std::fs::write(path, text).map_err(|error| CommandError::Write { what: path.display().to_string(), error })
+}
+
+/// Prints the runs to standard output.
+pub fn print(runs: &[Run], format: Format) -> Result<(), CommandError> {
+    let reports: Vec<String> = runs
+        .iter()
+        .map(|run| match format {
+            Format::Text => text::text(run),
+            Format::Json => json(run),
+            Format::Markdown => markdown::markdown(run),
+        })
+        .collect();
+    match writeln!(io::stdout().lock(), "{}", reports.join("\n").trim_end()) {
+        // Whoever read the first lines and closed the pipe has what they wanted.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandError::Write { what: "to standard output".to_owned(), error })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn json(run: &Run) -> String {
+    // A run is made of numbers, texts and maps with text keys: it has a JSON form.
+    let mut text = serde_json::to_string_pretty(run).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,30 @@
+//! `twinscale report`: runs that were written before, on one page.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::CommandError;
+use super::output::{self, Format};
+
+/// Show runs again, or several on one page, whatever engine and day they are from
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  twinscale report before/run.json after/run.json")]
+pub struct Report {
+    /// The runs, in the order in which to show them
+    #[arg(required = true, value_name = "RUN.JSON")]
+    runs: Vec<PathBuf>,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+impl Report {
+    /// Reads the runs, prints them, and writes the page.
+    pub fn run(&self) -> Result<ExitCode, CommandError> {
+        let runs = self.runs.iter().map(|path| output::read(path)).collect::<Result<Vec<_>, _>>()?;
+        output::print(&runs, self.format)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
