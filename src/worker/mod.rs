@@ -9,6 +9,7 @@
 //! When told to stop, it receives no more, but *finishes* the receive under way and gives back what that brings; what
 //! has not begun is given back at once; what has begun gets the drain budget; deletes are flushed. The three overlap.
 
+mod adapt;
 mod calls;
 mod leases;
 mod pace;
@@ -36,6 +37,7 @@ use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::queue::{DeadLetters, Queue};
 use crate::shutdown::Health;
+use adapt::Adaptive;
 use leases::{Heartbeat, Leases};
 use receive::Receiver;
 use room::Room;
@@ -139,15 +141,21 @@ impl<H: Handler> Worker<H> {
     }
 
     fn settler(&self, room: Arc<Room>, visibility: Duration) -> Settler {
+        let settings = &self.config.worker;
+        let adaptive = settings.adaptive_concurrency.then(|| Adaptive::new(settings.concurrency));
+        if let Some(adaptive) = &adaptive {
+            room.change(adaptive.limit() as isize - settings.concurrency as isize);
+        }
         Settler {
             queue: self.queue.clone(),
             dead_letters: Arc::new(DeadLetters::of(self.queue.clone(), self.config.dlq_url.clone())),
             room,
-            leases: Leases::new(heartbeat(&self.config.worker, visibility)),
+            leases: Leases::new(heartbeat(settings, visibility)),
             backoff: self.config.backoff,
-            delete_linger: self.config.worker.delete_linger,
+            delete_linger: settings.delete_linger,
             journal: self.journal.clone(),
             metrics: self.metrics.clone(),
+            adaptive,
             pending: Pending::default(),
         }
     }

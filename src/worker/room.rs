@@ -21,7 +21,8 @@ pub(super) struct Room {
 
 #[derive(Debug)]
 struct State {
-    free: usize,
+    /// Less than nothing after the room was made smaller than what is held.
+    free: isize,
     /// Since when there has been room, but not enough.
     since: Option<Instant>,
 }
@@ -29,7 +30,7 @@ struct State {
 impl Room {
     /// All of `capacity` is free. A receive asks when `enough` is, or after `linger` for what there is.
     pub(super) fn new(capacity: usize, enough: usize, linger: Duration) -> Self {
-        let state = Mutex::new(State { free: capacity, since: None });
+        let state = Mutex::new(State { free: capacity as isize, since: None });
         Self { state, freed: Notify::new(), enough: enough.clamp(1, capacity), linger }
     }
 
@@ -52,28 +53,35 @@ impl Room {
 
     fn try_take(&self) -> Result<usize, Option<Instant>> {
         let mut state = self.state();
-        if state.free == 0 {
+        let free = usize::try_from(state.free).unwrap_or_default();
+        if free == 0 {
             return Err(None);
         }
-        if state.free < self.enough {
+        if free < self.enough {
             let now = Instant::now();
             let ends = *state.since.get_or_insert(now) + self.linger;
             if now < ends {
                 return Err(Some(ends));
             }
         }
-        let taken = state.free.min(MAX_ENTRIES);
-        state.free -= taken;
+        let taken = free.min(MAX_ENTRIES);
+        state.free -= taken as isize;
         state.since = None;
         Ok(taken)
     }
 
     /// Gives places back. Wakes the receiver only where that changes what it can do.
     pub(super) fn free(&self, places: usize) {
+        self.change(places as isize);
+    }
+
+    /// Makes the room larger or smaller; what is held stays.
+    pub(super) fn change(&self, places: isize) {
         let mut state = self.state();
-        let before = state.free;
+        let (before, enough) = (state.free, self.enough as isize);
         state.free += places;
-        if places > 0 && (before == 0 || (before < self.enough && state.free >= self.enough)) {
+        let now = state.free;
+        if now > 0 && (before <= 0 || (before < enough && now >= enough)) {
             self.freed.notify_one();
         }
     }
@@ -121,6 +129,17 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_secs(3000), room.take()).await.is_err());
         room.free(1);
         assert_eq!(room.take().await, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_room_made_smaller_than_what_is_held_has_none_until_enough_is_given_back() {
+        let room = Room::new(10, 1, LINGER);
+        room.take().await;
+        room.change(-4);
+        room.free(4);
+        assert!(tokio::time::timeout(LINGER * 2, room.take()).await.is_err());
+        room.free(2);
+        assert_eq!(room.take().await, 2);
     }
 
     #[tokio::test(start_paused = true)]

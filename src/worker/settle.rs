@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::adapt::Adaptive;
 use super::calls::{self, Answer};
 use super::leases::{Key, Lease, Leases, Next, key};
 use super::room::Room;
@@ -69,6 +70,8 @@ pub(super) struct Settler {
     pub(super) delete_linger: Duration,
     pub(super) journal: Journal,
     pub(super) metrics: Arc<Metrics>,
+    /// `None`: the limit stays what `CONCURRENCY` says.
+    pub(super) adaptive: Option<Adaptive>,
     pub(super) pending: Pending,
 }
 
@@ -158,7 +161,12 @@ impl Settler {
         self.metrics.ended(verdict.word());
         let Some(lease) = self.leases.get(key(message)) else { return };
         if let Some((started, _)) = lease.started {
-            self.metrics.handler_seconds.observe(started.elapsed());
+            let time = started.elapsed();
+            self.metrics.handler_seconds.observe(time);
+            if let Some(adaptive) = &mut self.adaptive {
+                let failed = matches!(verdict.word(), "retry" | "panic" | "timeout");
+                self.room.change(adaptive.ended(time, failed));
+            }
         }
         self.pending.tally.aborted += usize::from(*verdict == Verdict::Late && lease.started.is_some());
         if self.journal.is_on() {
