@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::CommandError;
 use super::output::{self, Format};
@@ -154,7 +155,23 @@ impl Compare {
         let runtime =
             tokio::runtime::Runtime::new().map_err(|error| CommandError::Local(local::LocalError::from(error)))?;
         let mut bars = Bars::default();
-        Ok(runtime.block_on(local::run(scenario, &options, &mut |progress| bars.show(progress)))?)
+        runtime.block_on(async {
+            let mut show = |progress| bars.show(progress);
+            tokio::select! {
+                // The first to be ready wins; dropping the run ends its processes.
+                run = local::run(scenario, &options, &mut show) => Ok(run?),
+                () = told_to_stop() => Err(CommandError::Interrupted),
+            }
+        })
+    }
+}
+
+/// Waits for SIGINT (Ctrl-C) or SIGTERM.
+async fn told_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }
 

@@ -74,6 +74,9 @@ pub enum CommandError {
     /// The local engine could not run.
     #[error(transparent)]
     Local(#[from] LocalError),
+    /// Ctrl-C, or SIGTERM.
+    #[error("told to stop: the run's processes were ended, and there is no result")]
+    Interrupted,
     /// A result could not be written.
     #[error("cannot write {what}: {error}")]
     Write {
@@ -88,6 +91,8 @@ impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Local(LocalError::Speed(_) | LocalError::Missing { .. }) => BAD_INPUT,
+            // 128 + SIGINT, as shells count.
+            Self::Interrupted => 130,
             Self::Local(_) | Self::Write { .. } => BROKEN,
             _ => BAD_INPUT,
         }

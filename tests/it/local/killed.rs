@@ -1,35 +1,14 @@
 //! Runs whose processes are killed: nothing is lost.
 
-use std::fs;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use twinscale::compare::local::{Options, Progress, run};
 use twinscale::compare::run::Target;
 use twinscale::compare::scenario::Scenario;
 
+use super::processes::children;
 use super::{bin_dir, scenario, the_machine};
-
-/// Our children that run `program` and receive messages, as `/proc` tells.
-fn children(program: &str) -> Vec<Pid> {
-    let ours = std::process::id().to_string();
-    let processes = fs::read_dir("/proc").expect("Linux has /proc").flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        // `pid (comm) state ppid …`; a process may end while we look.
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let (head, tail) = stat.rsplit_once(") ").unwrap_or_default();
-        let comm = head.split_once('(').map_or("", |(_, comm)| comm);
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        // The kernel keeps 15 characters of a name.
-        comm == &program[..program.len().min(15)]
-            && tail.split(' ').nth(1) == Some(&ours)
-            && !String::from_utf8_lossy(&environment).contains("RECEIVE=off")
-    })
-    .map(Pid::from_raw)
-    .collect()
-}
 
 /// Kills a process that runs `program` once a tenth of the messages are done, and twice more after that.
 async fn with_kills(scenario: Scenario, options: Options, program: &str) -> Target {
@@ -38,7 +17,7 @@ async fn with_kills(scenario: Scenario, options: Options, program: &str) -> Targ
     let (mut killed, messages) = (0, scenario.messages);
     let mut kill_one = |progress: Progress| {
         if killed < 3 && progress.tally.done > messages * (killed + 1) / 10 {
-            let victim = *children(program).first().expect("one is at work");
+            let victim = *children(std::process::id(), program).first().expect("one is at work");
             kill(victim, Signal::SIGKILL).expect("it is ours");
             killed += 1;
         }

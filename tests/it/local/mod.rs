@@ -1,6 +1,8 @@
 //! The local engine: real processes against the embedded queue, faster than scenario time.
 
+mod interrupted;
 mod killed;
+mod processes;
 mod scenarios;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +33,10 @@ fn scenario(name: &str) -> Scenario {
 async fn play(scenario: Scenario, options: Options) -> Run {
     let scenario = scenario.checked().expect("it can run");
     let options = Options { bin_dir: Some(bin_dir()), ..options };
-    run(&scenario, &options, &mut |_| {}).await.expect("the run begins")
+    let run = run(&scenario, &options, &mut |_| {}).await.expect("the run begins");
+    // Shown when the test fails.
+    eprintln!("warnings: {:?}", run.warnings);
+    run
 }
 
 async fn on_eks(scenario: Scenario, speed: f64) -> Target {
