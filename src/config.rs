@@ -109,6 +109,8 @@ pub struct FunctionConfig {
     pub deadline_margin: Duration,
     /// `FUNCTION_CONCURRENCY`: handlers that run at once within a batch; 1 = one after the other.
     pub concurrency: usize,
+    /// `FUNCTION_METRICS`: write the metrics of each invocation to the log, where CloudWatch finds them (EMF).
+    pub metrics: bool,
 }
 
 /// What is logged, and how.
@@ -181,6 +183,7 @@ fn read(from: &mut Reader) -> Config {
         function: FunctionConfig {
             deadline_margin: from.millis("DEADLINE_MARGIN_MS", 500, 0..=60_000),
             concurrency: from.number("FUNCTION_CONCURRENCY", 10, 1..=10_000) as usize,
+            metrics: from.switch("FUNCTION_METRICS", true),
         },
         log: LogConfig { json: from.one_of("LOG_FORMAT", &["json", "text"]) == "json", filter: read_filter(from) },
         work: read_work(from),

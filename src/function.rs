@@ -7,6 +7,7 @@
 //! It never deletes: Lambda deletes what the response does not name. So the event source mapping needs
 //! `ReportBatchItemFailures`; without it, Lambda would delete the failed ones too.
 
+mod emf;
 mod records;
 mod response;
 mod settle;
@@ -25,6 +26,7 @@ use crate::handler::Handler;
 use crate::journal::Journal;
 use crate::message::Message;
 
+use emf::Seen;
 pub use records::{Batch, Event, Record, Unnamed, decode};
 pub use response::{Open, failures};
 use settle::Settler;
@@ -37,6 +39,7 @@ pub struct Function<H> {
     margin: Duration,
     settler: Settler,
     journal: Journal,
+    metrics: bool,
 }
 
 impl<H: Handler> Function<H> {
@@ -50,6 +53,7 @@ impl<H: Handler> Function<H> {
             margin: config.function.deadline_margin,
             settler: Settler::new(config),
             journal,
+            metrics: config.function.metrics,
         }
     }
 
@@ -62,6 +66,8 @@ impl<H: Handler> Function<H> {
         let received = SystemTime::now();
         let batch = decode(event)?;
         let mut open = Open::all(&batch);
+        let mut seen = Seen::default();
+        seen.metrics.received.add(batch.records.len() as u64);
         let time_up = CancellationToken::new();
         let limits = Limits {
             concurrency: Arc::new(Semaphore::new(self.concurrency)),
@@ -70,7 +76,8 @@ impl<H: Handler> Function<H> {
         };
         let (events, ended) = mpsc::unbounded_channel();
         let handling = batch::run(&self.handler, runnable(&batch), batch.is_fifo(), &limits, events);
-        let settling = self.settler.settle(batch.source_arn.as_deref(), ended, received, &mut open, &self.journal);
+        let watching = (&self.journal, &mut seen);
+        let settling = self.settler.settle(batch.source_arn.as_deref(), ended, received, &mut open, watching);
         let left = deadline.duration_since(received).unwrap_or_default();
         let clock = async {
             sleep(left.saturating_sub(self.margin)).await;
@@ -84,6 +91,9 @@ impl<H: Handler> Function<H> {
             () = clock => tracing::warn!("time was up before the batch was settled"),
         }
         let response = failures(&batch, &open);
+        if self.metrics {
+            seen.write(received);
+        }
         self.flush_journal(deadline).await;
         Ok(response)
     }

@@ -1,6 +1,7 @@
 //! One set of metrics, with the same names and units on both hosts. Counts only; knows neither queue nor HTTP.
 //!
-//! The worker shows them to Prometheus at `/metrics` ([`Metrics::prometheus`]).
+//! The worker shows them to Prometheus at `/metrics` ([`Metrics::prometheus`]); the function writes those of each
+//! invocation to CloudWatch.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,11 @@ pub struct Metrics {
     /// How old messages were when their handlers began, counted from when they were sent.
     pub age_at_start_seconds: Histogram,
 }
+
+/// How long handlers ran.
+pub const HANDLER_SECONDS: &str = "twinscale_handler_seconds";
+/// How old messages were when their handlers began.
+pub const AGE_AT_START_SECONDS: &str = "twinscale_age_at_start_seconds";
 
 /// Only ever grows.
 #[derive(Debug, Default)]
@@ -89,27 +95,39 @@ impl Metrics {
         }
     }
 
+    /// The counters: name, what it counts, how many.
+    pub fn counters(&self) -> [(&'static str, &'static str, u64); 6] {
+        [
+            ("twinscale_messages_received_total", "Messages received", &self.received),
+            ("twinscale_messages_done_total", "Handlers that answered Done", &self.done),
+            (
+                "twinscale_messages_retried_total",
+                "Handlers that answered Retry, panicked or took too long",
+                &self.retried,
+            ),
+            ("twinscale_messages_rejected_total", "Handlers that answered Reject", &self.rejected),
+            ("twinscale_messages_late_total", "Messages given back unfinished", &self.late),
+            (
+                "twinscale_messages_lost_lease_total",
+                "Messages that had another owner before they were settled",
+                &self.lost_lease,
+            ),
+        ]
+        .map(|(name, help, counter)| (name, help, counter.get()))
+    }
+
     /// The text format of Prometheus, version 0.0.4.
     pub fn prometheus(&self) -> String {
         let mut text = String::with_capacity(4096);
-        let counters = [
-            ("received", "Messages received", &self.received),
-            ("done", "Handlers that answered Done", &self.done),
-            ("retried", "Handlers that answered Retry, panicked or took too long", &self.retried),
-            ("rejected", "Handlers that answered Reject", &self.rejected),
-            ("late", "Messages given back unfinished", &self.late),
-            ("lost_lease", "Messages that had another owner before they were settled", &self.lost_lease),
-        ];
-        for (name, help, counter) in counters {
-            let name = format!("twinscale_messages_{name}_total");
-            let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} counter\n{name} {}", counter.get());
+        for (name, help, count) in self.counters() {
+            let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} counter\n{name} {count}");
         }
         let name = "twinscale_messages_in_flight";
         let now = self.in_flight.0.load(Ordering::Relaxed);
         let _ = writeln!(text, "# HELP {name} Messages held now.\n# TYPE {name} gauge\n{name} {now}");
-        write_histogram(&mut text, "twinscale_handler_seconds", "How long handlers ran", &self.handler_seconds);
+        write_histogram(&mut text, HANDLER_SECONDS, "How long handlers ran", &self.handler_seconds);
         let help = "How old messages were when their handlers began";
-        write_histogram(&mut text, "twinscale_age_at_start_seconds", help, &self.age_at_start_seconds);
+        write_histogram(&mut text, AGE_AT_START_SECONDS, help, &self.age_at_start_seconds);
         text
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::emf::Seen;
 use super::response::Open;
 use crate::batch::{Event, Verdict};
 use crate::config::{Backoff, Config};
@@ -57,7 +58,7 @@ impl Settler {
         mut events: UnboundedReceiver<Event>,
         received: SystemTime,
         open: &mut Open<'_>,
-        journal: &Journal,
+        (journal, seen): (&Journal, &mut Seen),
     ) {
         let mut started: HashMap<String, SystemTime> = HashMap::new();
         let mut some = Vec::new();
@@ -65,20 +66,20 @@ impl Settler {
             let mut ended = Ended::default();
             for event in some.drain(..) {
                 match event {
-                    Event::Started(message) if journal.is_on() => {
+                    Event::Started(message) => {
                         started.insert(message.id.clone(), SystemTime::now());
                     }
-                    Event::Started(_) => {}
                     Event::Ended(message, verdict) => {
                         let started = started.remove(&message.id);
                         let times = Times { received, started, finished: SystemTime::now() };
                         journal.message(&message, times, word(&verdict));
+                        seen.ended(&message, times, word(&verdict));
                         self.sort(message, verdict, open, &mut ended);
                     }
                 }
             }
             // Boxed: the SDK's futures are large, and most batches need none of them.
-            Box::pin(self.settle_ended(source_arn, ended, open)).await;
+            Box::pin(self.settle_ended(source_arn, ended, open, seen)).await;
         }
     }
 
@@ -115,7 +116,7 @@ impl Settler {
         ended.comes_again.push((message, after));
     }
 
-    async fn settle_ended(&self, source_arn: Option<&str>, mut ended: Ended, open: &mut Open<'_>) {
+    async fn settle_ended(&self, source_arn: Option<&str>, mut ended: Ended, open: &mut Open<'_>, seen: &mut Seen) {
         if ended.comes_again.is_empty() && ended.rejected.is_empty() {
             return;
         }
@@ -139,6 +140,7 @@ impl Settler {
         let known = ended.comes_again.iter().filter(|(message, _)| !message.receipt_handle.is_empty());
         let changes: Vec<_> = known.map(|(m, after)| (m.receipt_handle.as_str(), rounded_up(*after))).collect();
         for error in source.queue.change_visibility(&changes).await.into_iter().filter_map(Result::err) {
+            seen.metrics.lost_lease.add(u64::from(error.lost_lease()));
             tracing::warn!(%error, "a visibility timeout stays as it is");
         }
     }
