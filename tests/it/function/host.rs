@@ -52,7 +52,8 @@ async fn handle(
     left: Duration,
     records: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<String>, Unnamed> {
-    let variables: std::collections::HashMap<_, _> = variables.iter().copied().collect();
+    let quiet = [("FUNCTION_METRICS", "off")];
+    let variables: std::collections::HashMap<_, _> = variables.iter().copied().chain(quiet).collect();
     let config = Config::from_env(&|name| variables.get(name).map(|value| (*value).to_owned())).expect("valid");
     let function = Function::new(handler.clone(), &config, Journal::off());
     let event: Event = serde_json::from_slice(&event(records)).expect("an event");
