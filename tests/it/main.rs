@@ -3,5 +3,6 @@
 mod function;
 mod local;
 mod rooms;
+mod sqs;
 mod validate;
 mod worker;

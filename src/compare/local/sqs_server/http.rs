@@ -40,7 +40,12 @@ impl<'a> Call<'a> {
 
     /// The body as the action's shape.
     pub fn parse<T: Deserialize<'a>>(&self) -> Result<T, Error> {
-        let body = if self.body.is_empty() { b"{}" } else { self.body };
+        // serde would take a list for the fields in order, which SQS does not.
+        let body = self.body.trim_ascii_start();
+        let body = if body.is_empty() { b"{}" } else { body };
+        if body[0] != b'{' {
+            return Err(Error::new(Code::Serialization, "the body must be a JSON object"));
+        }
         serde_json::from_slice(body).map_err(|error| Error::new(Code::Serialization, error.to_string()))
     }
 
