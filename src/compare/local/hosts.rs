@@ -67,6 +67,7 @@ pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Template {
     set("SEND", "off".to_owned());
     variables.extend(work(&scenario.work, pod.cpu_limit, place.clock.speed()));
     Template {
+        name: "worker",
         program: place.bin_dir.join("twinscale-worker"),
         variables,
         start_delay: eks.pod.start_delay,
@@ -82,6 +83,7 @@ pub fn sender(at: &Address, place: &Place) -> Template {
     variables.push(("RECEIVE".to_owned(), "off".to_owned()));
     variables.push(("SEND_LIMIT".to_owned(), "1000000".to_owned()));
     Template {
+        name: "sender",
         program: place.bin_dir.join("twinscale-worker"),
         variables,
         start_delay: Duration::ZERO,

@@ -73,7 +73,7 @@ impl Life {
     /// Runs the container until it ends by itself (`Some`, in words) or the pod is deleted (`None`).
     async fn run(&self, note: &impl Fn(Change)) -> Option<String> {
         let (template, clock) = (&self.template, &self.clock);
-        let address_file = template.folder.join(format!("pod-{:016x}.addr", self.uid));
+        let address_file = template.folder.join(format!("{}-{:016x}.addr", template.name, self.uid));
         let _ = std::fs::remove_file(&address_file);
         let mut child = match spawn(template, self.uid, &address_file) {
             Ok(child) => child,
@@ -126,7 +126,7 @@ fn spawn(template: &Template, uid: u64, address_file: &Path) -> std::io::Result<
         .kill_on_drop(true);
     for descriptor in [Command::stdout, Command::stderr] {
         if template.keep_logs {
-            let path = template.folder.join(format!("pod-{uid:016x}.log"));
+            let path = template.folder.join(format!("{}-{uid:016x}.log", template.name));
             descriptor(&mut command, std::fs::File::options().create(true).append(true).open(path)?);
         } else {
             descriptor(&mut command, std::fs::File::options().write(true).open("/dev/null")?);

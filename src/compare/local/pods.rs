@@ -17,6 +17,8 @@ use crate::workload::mix;
 /// What every pod of a Deployment runs. Durations are in scenario time.
 #[derive(Clone, Debug)]
 pub struct Template {
+    /// The Deployment's name; its pods' files begin with it, since UIDs are drawn anew in each.
+    pub name: &'static str,
     /// The worker.
     pub program: PathBuf,
     /// Its whole environment but for `HTTP_ADDR` and `HTTP_ADDR_FILE`; nothing is inherited.
