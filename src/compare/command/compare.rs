@@ -39,7 +39,7 @@ pub struct Compare {
     /// Which target to run
     #[arg(long, value_enum, default_value_t = Which::Both)]
     target: Which,
-    /// Write run.json into this folder
+    /// Write run.json and report.html into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// How to print the result

@@ -14,10 +14,12 @@ mod compare;
 mod output;
 mod progress;
 mod report;
+mod sqs;
 
 pub use compare::Compare;
 pub use output::{Format, ReadError};
 pub use report::Report;
+pub use sqs::Sqs;
 
 /// `EX_USAGE` of sysexits.h: what was asked for cannot be.
 pub const BAD_INPUT: u8 = 64;
@@ -37,7 +39,7 @@ Examples:
   twinscale compare --scenario article --speed 10 --out out     1,000 messages through both targets, as real processes
   twinscale compare --work lognormal:2s,0.5 --concurrency 20    your message takes 2 s, a pod works on 20 at once
   twinscale compare --scaled-object scaledobject.yaml           with your own KEDA settings
-  twinscale report a/run.json b/run.json                        two runs, one after the other
+  twinscale report a/run.json b/run.json --out page             two runs on one page
 
 Exit codes: 0 all went well, 1 messages were lost or never drained, 64 bad input, 70 something broke.";
 
@@ -45,6 +47,7 @@ Exit codes: 0 all went well, 1 messages were lost or never drained, 64 bad input
 enum Command {
     Compare(Box<Compare>),
     Report(Report),
+    Sqs(Sqs),
     Validate(Validate),
 }
 
@@ -113,6 +116,7 @@ impl Twinscale {
         let done = match cli.command {
             Command::Compare(compare) => compare.run(),
             Command::Report(report) => report.run(),
+            Command::Sqs(sqs) => sqs.run(),
             Command::Validate(validate) => validate.run(&mut io::stdout().lock()).map_err(CommandError::from),
         };
         done.unwrap_or_else(|error| {

@@ -10,11 +10,16 @@ use super::output::{self, Format};
 
 /// Show runs again, or several on one page, whatever engine and day they are from
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  twinscale report before/run.json after/run.json")]
+#[command(
+    after_help = "Example:\n  twinscale report before/run.json after/run.json --out page    writes page/report.html, and prints both"
+)]
 pub struct Report {
     /// The runs, in the order in which to show them
     #[arg(required = true, value_name = "RUN.JSON")]
     runs: Vec<PathBuf>,
+    /// Write report.html with all of them into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// How to print them
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -24,6 +29,11 @@ impl Report {
     /// Reads the runs, prints them, and writes the page.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let runs = self.runs.iter().map(|path| output::read(path)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(folder) = &self.out {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;
+            output::write_page(&runs, folder)?;
+        }
         output::print(&runs, self.format)?;
         Ok(ExitCode::SUCCESS)
     }

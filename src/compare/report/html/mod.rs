@@ -1,0 +1,68 @@
+//! `report.html`: one self-contained page with pictures, drawn by uPlot, which is embedded. No network, no account.
+
+use serde::Serialize;
+
+use crate::compare::run::Run;
+
+mod data;
+mod sections;
+
+const SCRIPT: &str = include_str!("page.js");
+const STYLE: &str = include_str!("page.css");
+const UPLOT: &str = include_str!("uplot/uPlot.iife.min.js");
+const UPLOT_STYLE: &str = include_str!("uplot/uPlot.min.css");
+
+/// What a live page is sent: all of it anew, so that a viewer who missed some is right after the next one.
+#[derive(Serialize)]
+struct State {
+    title: String,
+    sections: serde_json::Map<String, serde_json::Value>,
+    data: data::Data,
+}
+
+/// The page of these runs, in their order.
+pub fn page(runs: &[Run]) -> String {
+    whole(runs, false)
+}
+
+/// A page of a run that goes on: it follows the server-sent events beside it.
+pub fn live_page(run: &Run) -> String {
+    whole(std::slice::from_ref(run), true)
+}
+
+/// What is sent to live pages, as one line of JSON.
+pub fn live_state(run: &Run) -> String {
+    let runs = std::slice::from_ref(run);
+    let sections = sections::sections(runs).into_iter().filter(|(id, _)| *id != "pictures");
+    let state = State {
+        title: title(runs),
+        sections: sections.map(|(id, html)| (id.to_owned(), html.into())).collect(),
+        data: data::data(runs, true),
+    };
+    serde_json::to_string(&state).unwrap_or_default()
+}
+
+fn title(runs: &[Run]) -> String {
+    let names: Vec<_> = runs.iter().map(sections::name).collect();
+    format!("Twinscale: {}", names.join("; "))
+}
+
+fn whole(runs: &[Run], live: bool) -> String {
+    let title = sections::escape(&title(runs));
+    let body: String = sections::sections(runs)
+        .into_iter()
+        .map(|(id, html)| format!("<section id=\"{id}\">{html}</section>\n"))
+        .collect();
+    // Inside a script element, only `</` and `<!--` could end or change it.
+    let data = serde_json::to_string(&data::data(runs, live)).unwrap_or_default().replace('<', "\\u003c");
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{UPLOT_STYLE}\n{STYLE}</style></head>\n\
+         <body><h1>{title}</h1>\n<main>\n{body}</main>\n<footer class=\"soft\">Times are scenario seconds. Made by \
+         twinscale {version}; pictures by uPlot (MIT).</footer>\n\
+         <script type=\"application/json\" id=\"data\">{data}</script>\n<script>{UPLOT}</script>\n\
+         <script>{SCRIPT}</script>\n</body></html>\n",
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}
