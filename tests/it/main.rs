@@ -1,5 +1,6 @@
 //! All integration tests in one binary: one link, one place for what they share.
 
+mod cli;
 mod function;
 mod local;
 mod rooms;
