@@ -8,24 +8,29 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CommandError;
+use super::live::Live;
 use super::output::{self, Format};
 use super::progress::Bars;
 use crate::compare::local;
 use crate::compare::run::Run;
 use crate::compare::scenario::Scenario;
 use crate::compare::scenario::manifests::Manifest;
+use crate::compare::sim;
 use crate::workload::{Wait, parse_duration};
 
 /// Run one workload through EKS with KEDA and through Lambda, and compare them
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Examples:
   twinscale compare --scenario article --speed 10 --out out
   twinscale compare --messages 5000 --work uniform:200ms-1s --concurrency 20 --target eks
   twinscale compare --scenario my.toml --scaled-object so.yaml --deployment d.yaml --template template.yaml
 
 All times in the report are scenario seconds: with --speed 10 a minute of the scenario takes six seconds.
-What the flags and the files say wins over the scenario. docs/scenarios.md shows how to write one.")]
+What the flags and the files say wins over the scenario. docs/scenarios.md shows how to write one."
+)]
 pub struct Compare {
     /// A built-in scenario (article, default, burst, ramp, onoff, day, long, failures, fifo), or a TOML file
     #[arg(long, default_value = "default", value_name = "NAME|FILE")]
@@ -45,6 +50,9 @@ pub struct Compare {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Show the run in a browser while it goes on, on this port of loopback [default port: a free one]
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
+    live: Option<u16>,
     #[command(flatten)]
     overrides: Overrides,
     /// Folder of the binaries twinscale-worker, lambda-sqs and lambda-http [default: beside this program]
@@ -89,6 +97,8 @@ pub struct Overrides {
 enum Engine {
     /// Real worker and function processes on this machine, against the embedded queue
     Local,
+    /// The same policies and the same queue in virtual time: the same seed gives the same bytes
+    Simulated,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -133,10 +143,10 @@ impl Compare {
     /// Runs the scenario, prints the report, and writes the files.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let (scenario, warnings) = self.overrides.resolve(&self.scenario)?;
-        let mut run = match self.engine {
-            Engine::Local => self.locally(&scenario)?,
+        let run = match self.engine {
+            Engine::Local => self.locally(&scenario, warnings)?,
+            Engine::Simulated => self.simulated(&scenario, warnings)?,
         };
-        run.warnings.splice(0..0, warnings);
         if let Some(folder) = &self.out {
             output::write(&run, folder)?;
         }
@@ -144,7 +154,26 @@ impl Compare {
         Ok(if all_done(&run) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn locally(&self, scenario: &Scenario) -> Result<Run, CommandError> {
+    fn simulated(&self, scenario: &Scenario, warnings: Vec<String>) -> Result<Run, CommandError> {
+        let flag = |flag, what: &str| Err(CommandError::Flag { flag, what: what.to_owned() });
+        if self.speed != 1.0 {
+            return flag("--speed", "leave it out: the simulated engine goes as fast as it can");
+        }
+        if self.live.is_some() {
+            return flag("--live", "leave it out: the simulated engine is done before a page could be opened");
+        }
+        let mut run = sim::run(scenario);
+        if self.target == Which::Eks {
+            run.targets.lambda = None;
+        }
+        if self.target == Which::Lambda {
+            run.targets.eks = None;
+        }
+        run.warnings.splice(0..0, warnings);
+        Ok(run)
+    }
+
+    fn locally(&self, scenario: &Scenario, warnings: Vec<String>) -> Result<Run, CommandError> {
         let options = local::Options {
             speed: self.speed,
             bin_dir: self.bin_dir.clone(),
@@ -152,16 +181,33 @@ impl Compare {
             eks: self.target != Which::Lambda,
             lambda: self.target != Which::Eks,
         };
-        let runtime =
-            tokio::runtime::Runtime::new().map_err(|error| CommandError::Local(local::LocalError::from(error)))?;
+        let broken = |error| CommandError::Local(local::LocalError::from(error));
+        let runtime = tokio::runtime::Runtime::new().map_err(broken)?;
         let mut bars = Bars::default();
         runtime.block_on(async {
-            let mut show = |progress| bars.show(progress);
-            tokio::select! {
-                // The first to be ready wins; dropping the run ends its processes.
-                run = local::run(scenario, &options, &mut show) => Ok(run?),
-                () = told_to_stop() => Err(CommandError::Interrupted),
+            let mut live = match self.live {
+                Some(port) => Some(Live::start(port, scenario, &options).await.map_err(broken)?),
+                None => None,
+            };
+            if let Some(live) = &live {
+                eprintln!("live: http://{}/", live.address);
             }
+            let mut show = |progress| {
+                if let Some(live) = &mut live {
+                    live.show(&progress);
+                }
+                bars.show(progress);
+            };
+            let mut run = tokio::select! {
+                // The first to be ready wins; dropping the run ends its processes.
+                run = local::run(scenario, &options, &mut show) => run?,
+                () = told_to_stop() => return Err(CommandError::Interrupted),
+            };
+            run.warnings.splice(0..0, warnings);
+            if let Some(live) = live {
+                live.finish(&run).await;
+            }
+            Ok(run)
         })
     }
 }

@@ -11,6 +11,7 @@ use super::scenario::manifests::ManifestError;
 use super::validate::{self, Validate};
 
 mod compare;
+mod live;
 mod output;
 mod progress;
 mod report;

@@ -30,14 +30,14 @@ pub fn live_page(run: &Run) -> String {
     whole(std::slice::from_ref(run), true)
 }
 
-/// What is sent to live pages, as one line of JSON.
-pub fn live_state(run: &Run) -> String {
+/// What is sent to live pages, as one line of JSON: the run so far, or the finished one.
+pub fn live_state(run: &Run, finished: bool) -> String {
     let runs = std::slice::from_ref(run);
-    let sections = sections::sections(runs).into_iter().filter(|(id, _)| *id != "pictures");
+    let sections = sections::sections(runs, !finished).into_iter().filter(|(id, _)| *id != "pictures");
     let state = State {
         title: title(runs),
         sections: sections.map(|(id, html)| (id.to_owned(), html.into())).collect(),
-        data: data::data(runs, true),
+        data: data::data(runs, !finished),
     };
     serde_json::to_string(&state).unwrap_or_default()
 }
@@ -49,7 +49,7 @@ fn title(runs: &[Run]) -> String {
 
 fn whole(runs: &[Run], live: bool) -> String {
     let title = sections::escape(&title(runs));
-    let body: String = sections::sections(runs)
+    let body: String = sections::sections(runs, live)
         .into_iter()
         .map(|(id, html)| format!("<section id=\"{id}\">{html}</section>\n"))
         .collect();

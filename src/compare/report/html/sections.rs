@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::figures::{figures, seconds, title};
+use super::super::figures::{count, figures, seconds, title};
 use super::super::verdict::verdict;
 use super::data::chosen;
 use crate::compare::run::{Run, Target};
@@ -10,10 +10,11 @@ use crate::compare::run::{Run, Target};
 /// A part of the page: its id, and what is in it.
 pub type Section = (&'static str, String);
 
-/// All parts, in the order of the page.
-pub fn sections(runs: &[Run]) -> Vec<Section> {
+/// All parts, in the order of the page. While a run goes on, there is no verdict yet.
+pub fn sections(runs: &[Run], live: bool) -> Vec<Section> {
+    let summary = if live { runs.iter().map(so_far).collect() } else { summary(runs) };
     vec![
-        ("summary", summary(runs)),
+        ("summary", summary),
         ("figures", runs.iter().map(|run| figures_table(run, runs.len() > 1)).collect()),
         ("pictures", pictures(runs)),
         ("decisions", runs.iter().enumerate().map(|(n, run)| decisions(run, n, runs.len())).collect()),
@@ -45,6 +46,15 @@ fn summary(runs: &[Run]) -> String {
         }
     }
     out
+}
+
+fn so_far(run: &Run) -> String {
+    let mut out = String::from("<p class=\"verdict\" role=\"status\">The run goes on.");
+    for (target, what) in run.targets.iter() {
+        let (done, sent) = (count(what.messages.done), count(what.messages.sent));
+        let _ = write!(out, " {}: {done} of {sent} messages done.", escape(title(target)));
+    }
+    out + "</p>"
 }
 
 fn figures_table(run: &Run, many: bool) -> String {
@@ -98,7 +108,7 @@ fn picture(id: &str, heading: &str, caption: &str) -> String {
 
 fn figure(id: &str, caption: &str) -> String {
     format!(
-        "<figure><div class=\"chart\" id=\"{id}\" role=\"img\" aria-label=\"{0}\"></div><figcaption>{0}</figcaption>\
+        "<figure><div class=\"chart\" id=\"{id}\" role=\"group\" aria-label=\"{0}\"></div><figcaption>{0}</figcaption>\
          <details data-for=\"{id}\"><summary>The same as a table</summary><div class=\"wide\"><table>\
          <thead></thead><tbody></tbody></table></div></details></figure>",
         escape(caption)

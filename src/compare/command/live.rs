@@ -1,0 +1,120 @@
+//! `--live`: the report's page on loopback while the run goes on, over server-sent events.
+//!
+//! Every event carries the whole state, and a viewer gets the latest one at once: so several viewers, one that goes
+//! away and one that reloads need no care at all.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::response::Html;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::routing::get;
+use futures_util::stream::{Stream, unfold};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::compare::local::{self, Progress};
+use crate::compare::report::html;
+use crate::compare::run::{Run, SCHEMA, Sample, Target, Targets};
+use crate::compare::scenario::Scenario;
+
+/// How often viewers hear of the run.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How long viewers have to take the finished report.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What viewers see: the run so far, and whether that is all.
+type Seen = (Run, bool);
+
+/// A page that follows a run.
+pub struct Live {
+    told: watch::Sender<Seen>,
+    run: Run,
+    last_told: Option<Instant>,
+    server: JoinHandle<io::Result<()>>,
+    /// Where the page is.
+    pub address: SocketAddr,
+}
+
+impl Live {
+    /// Serves on loopback; port 0 takes a free one. The page has a place for each target that will run.
+    pub async fn start(port: u16, scenario: &Scenario, options: &local::Options) -> io::Result<Self> {
+        let place = |runs: bool| runs.then(Target::default);
+        let run = Run {
+            schema: SCHEMA.to_owned(),
+            engine: "local".to_owned(),
+            scenario: serde_json::to_value(scenario)?,
+            speed: Some(options.speed),
+            targets: Targets { eks: place(options.eks), lambda: place(options.lambda) },
+            warnings: Vec::new(),
+        };
+        let (told, seen) = watch::channel((run.clone(), false));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        let (for_page, for_events, mut for_end) = (seen.clone(), seen.clone(), seen);
+        let app = Router::new()
+            .route("/", get(move || std::future::ready(page(&for_page))))
+            .route("/events", get(move || std::future::ready(events(for_events.clone()))));
+        let end = async move {
+            // An error means that the run was dropped: there is nothing more to show either way.
+            let _ = for_end.wait_for(|(_, finished)| *finished).await;
+        };
+        let server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(end).into_future());
+        Ok(Self { told, run, last_told: None, server, address })
+    }
+
+    /// Takes down how far a target is, and tells the viewers if it is time.
+    pub fn show(&mut self, progress: &Progress) {
+        let Progress { target, tally, capacity, now, .. } = *progress;
+        let targets = &mut self.run.targets;
+        let slot = if target == "eks" { &mut targets.eks } else { &mut targets.lambda };
+        let at_once = if target == "eks" { "/eks/pod/concurrency" } else { "/lambda/in_host_concurrency" };
+        let at_once = self.run.scenario.pointer(at_once).and_then(serde_json::Value::as_u64).unwrap_or(1);
+        let shown = slot.get_or_insert_with(Target::default);
+        shown.in_host_concurrency = u32::try_from(at_once).unwrap_or(u32::MAX);
+        shown.messages.sent = tally.sent;
+        shown.messages.done = tally.done;
+        shown.messages.rejected = tally.rejected;
+        shown.peak_capacity = shown.peak_capacity.max(capacity);
+        // What is held is not told while the run goes on; no more than the capacity can hold, and no more than is open.
+        let in_flight = tally.open().min(u64::from(capacity) * at_once);
+        let visible = tally.open() - in_flight;
+        shown.samples.push(Sample { t: now.as_secs_f64(), visible, in_flight, capacity });
+        if self.last_told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.last_told = Some(Instant::now());
+            self.told.send_replace((self.run.clone(), false));
+        }
+    }
+
+    /// Gives the viewers the finished report, and stops serving when they have it.
+    pub async fn finish(self, run: &Run) {
+        self.told.send_replace((run.clone(), true));
+        // A viewer who does not read any more must not keep the program.
+        let _ = tokio::time::timeout(FAREWELL, self.server).await;
+    }
+}
+
+fn page(seen: &watch::Receiver<Seen>) -> Html<String> {
+    let (run, finished) = &*seen.borrow();
+    Html(if *finished { html::page(std::slice::from_ref(run)) } else { html::live_page(run) })
+}
+
+/// The latest state, each further one, and then the finished report; the stream ends with that.
+fn events(seen: watch::Receiver<Seen>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let stream = unfold((seen, true, false), |(mut seen, first, over)| async move {
+        if over || (!first && seen.changed().await.is_err()) {
+            return None;
+        }
+        let (event, finished) = {
+            let (run, finished) = &*seen.borrow_and_update();
+            let name = if *finished { "done" } else { "state" };
+            (Event::default().event(name).data(html::live_state(run, *finished)), *finished)
+        };
+        Some((Ok(event), (seen, false, finished)))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
