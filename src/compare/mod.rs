@@ -11,8 +11,10 @@
 
 pub mod aws;
 pub mod command;
+pub mod cost;
 pub mod load;
 pub mod local;
+pub mod prices;
 pub mod report;
 pub mod run;
 pub mod scaling;

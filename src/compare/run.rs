@@ -208,6 +208,12 @@ pub struct Usage {
     pub invocations: Option<u64>,
     /// Execution environments started.
     pub cold_starts: Option<u64>,
+    /// Seconds of provisioned pollers, summed.
+    #[serde(default)]
+    pub poller_seconds: Option<f64>,
+    /// GetQueueAttributes calls of KEDA.
+    #[serde(default)]
+    pub queue_reads: Option<u64>,
 }
 
 #[cfg(test)]

@@ -57,10 +57,10 @@ pub async fn run(
     timeline.finish(at, left, 0);
     let used = function.usage();
     let usage = Usage {
-        pod_seconds: None,
         gb_seconds: Some(used.gb_seconds(scenario.lambda.memory_mb)),
         invocations: Some(used.invocations),
         cold_starts: Some(used.cold_starts),
+        ..Usage::default()
     };
     let ending = Ending {
         drained,

@@ -190,11 +190,16 @@ impl Host for Eks {
     fn used(&self, now: Duration) -> Used {
         let alive: Duration = self.alive.iter().map(|pod| now - self.pods[*pod as usize].born).sum();
         Used {
-            usage: Usage { pod_seconds: Some((self.ended + alive).as_secs_f64()), ..Usage::default() },
+            usage: Usage {
+                pod_seconds: Some((self.ended + alive).as_secs_f64()),
+                queue_reads: Some(self.keda.queue_reads()),
+                ..Usage::default()
+            },
             in_host_concurrency: self.kind.settings.concurrency,
             unavailable: &[
                 ("usage.gb_seconds", "pods are billed by the node or by Fargate, not by duration"),
                 ("usage.invocations", "a worker is not invoked"),
+                ("usage.poller_seconds", "a worker polls by itself"),
                 ("usage.cold_starts", "a worker has none; pods start, see the decisions"),
             ],
         }

@@ -23,6 +23,13 @@ const ACCOUNT: u32 = 1000;
 /// A payload of an invocation.
 const PAYLOAD_BYTES: u64 = 6 * 1024 * 1024;
 
+/// What a function does not have; the last only in standard mode.
+const NO_PODS: [(&str, &str); 3] = [
+    ("usage.pod_seconds", "a function has no pods"),
+    ("usage.queue_reads", "a mapping polls the queue and reads no counts"),
+    ("usage.poller_seconds", "pollers of standard mode are not billed"),
+];
+
 /// A batch on its way: gathered, invoked or put off.
 #[derive(Default)]
 struct Batch {
@@ -373,10 +380,14 @@ impl Host for Lambda {
                 gb_seconds: Some(self.billed.as_secs_f64() * gb),
                 invocations: Some(self.invocations),
                 cold_starts: Some(self.cold_starts),
+                poller_seconds: self.mapping.pollers().map(|_| self.poller_time.as_secs_f64()),
                 ..Usage::default()
             },
             in_host_concurrency: self.settings.in_host_concurrency,
-            unavailable: &[("usage.pod_seconds", "a function has no pods")],
+            unavailable: match self.mapping.pollers() {
+                Some(_) => &NO_PODS[..2],
+                None => &NO_PODS,
+            },
         }
     }
 }
