@@ -13,9 +13,11 @@ use aws_sdk_sqs::config::{Credentials, Region};
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio_util::sync::CancellationToken;
+use twinscale::compare::local::sqs_server::{Options, SqsServer};
 use twinscale::config::Config;
 use twinscale::handler::{Handler, Outcome};
 use twinscale::journal::Journal;
@@ -23,10 +25,6 @@ use twinscale::message::Message;
 use twinscale::queue::{Outgoing, Queue, Tuning};
 use twinscale::shutdown::Health;
 use twinscale::worker::Worker;
-
-#[path = "../tests/it/worker/sqs.rs"]
-#[allow(dead_code, reason = "the tests use the rest of it")]
-mod sqs;
 
 /// Hand-written loops that run at once.
 const LOOPS: usize = 16;
@@ -48,44 +46,50 @@ async fn main() {
 /// Every size and latency, the loop and the worker by turns.
 async fn compare() {
     let messages = std::env::var("MESSAGES").map_or(30_000, |text| text.parse().expect("MESSAGES is a number"));
-    println!("latency concurrency |   messages/s            ratio | CPU ms a 1,000           ratio | peak MiB");
+    println!("worker / loop: messages a second | CPU ms a 1,000 messages | peak MiB | receives and deletes a message");
+    println!("latency concurrency");
     for latency in [Duration::ZERO, Duration::from_millis(10)] {
-        let service = Child::start(&["serve"]).await;
+        let mut service = Child::start(&["serve"]).await;
         let endpoint = proxy(service.first_line.clone(), latency).await;
-        let by_hand = measure(&service.first_line, &endpoint, messages, "loop", "").await;
+        let by_hand = measure(&mut service, &endpoint, messages, "loop", "").await;
         for concurrency in ["10", "100", "1000"] {
-            let worker = measure(&service.first_line, &endpoint, messages, "worker", concurrency).await;
-            let ratio =
-                |name: &str| worker[name].as_f64().expect("measured") / by_hand[name].as_f64().expect("measured");
-            println!(
-                "{latency:>7.0?} {concurrency:>11} | {:>8.0} / {:>8.0} {:>7.2} | {:>8.1} / {:>6.1} {:>7.2} | {:>5.1} / {:>4.1}",
-                worker["rate"].as_f64().expect("measured"),
-                by_hand["rate"].as_f64().expect("measured"),
-                ratio("rate"),
-                worker["cpu"].as_f64().expect("measured"),
-                by_hand["cpu"].as_f64().expect("measured"),
-                ratio("cpu"),
-                worker["peak"].as_f64().expect("measured"),
-                by_hand["peak"].as_f64().expect("measured"),
-            );
+            let worker = measure(&mut service, &endpoint, messages, "worker", concurrency).await;
+            print!("{latency:>7.0?} {concurrency:>11}");
+            for (name, decimals) in [("rate", 0), ("cpu", 1), ("peak", 1), ("requests", 3)] {
+                let [ours, theirs] = [&worker, &by_hand].map(|report| report[name].as_f64().expect("measured"));
+                print!(" | {ours:>8.decimals$} / {theirs:>8.decimals$} = {:>5.2}", ours / theirs);
+            }
+            println!();
         }
     }
 }
 
-async fn measure(service: &str, endpoint: &str, messages: u64, what: &str, concurrency: &str) -> Value {
-    let queue = Queue::local(service, "jobs", &TUNING).await.expect("a region is set");
+async fn measure(service: &mut Child, endpoint: &str, messages: u64, what: &str, concurrency: &str) -> Value {
+    let queue = Queue::local(&service.first_line, "jobs", &TUNING).await.expect("a region is set");
     let bodies = (0..messages).map(|number| Outgoing { body: format!("{number:036}"), ..Outgoing::default() });
     assert_eq!(queue.send(bodies.collect()).await.failed, []);
     let number = messages.to_string();
     let arguments: Vec<_> =
         [what, endpoint, &number, concurrency].into_iter().filter(|text| !text.is_empty()).collect();
-    serde_json::from_str(&Child::start(&arguments).await.first_line).expect("a report")
+    let before = service.requests().await;
+    let mut child = Child::start(&arguments).await;
+    child._process.wait().await.expect("it ends");
+    let mut report: Value = serde_json::from_str(&child.first_line).expect("a report");
+    report["requests"] = json!((service.requests().await - before) / messages as f64);
+    report
 }
 
 async fn serve() {
-    let service = sqs::Sqs::start(Duration::from_secs(30), 10).await;
-    println!("{}", service.endpoint);
-    std::future::pending().await
+    let server = SqsServer::start(([127, 0, 0, 1], 0).into(), Options::default()).await.expect("a free port");
+    server.create_queue("jobs", &[]).expect("created");
+    println!("{}", server.endpoint());
+    // Each line that comes asks how many receives and deletes there were so far.
+    tokio::task::block_in_place(|| {
+        for _ in std::io::stdin().lines() {
+            let requests = server.requests("jobs").expect("a queue of ours");
+            println!("{}", requests.receive.unwrap_or_default() + requests.delete.unwrap_or_default());
+        }
+    });
 }
 
 /// The floor: what the SDK itself costs.
@@ -180,21 +184,30 @@ fn report((messages, elapsed): (u64, Duration)) {
 /// This program again, in another role.
 struct Child {
     first_line: String,
+    lines: Lines<BufReader<ChildStdout>>,
+    stdin: ChildStdin,
     _process: tokio::process::Child,
 }
 
 impl Child {
     async fn start(arguments: &[&str]) -> Self {
-        use tokio::io::{AsyncBufReadExt, BufReader};
         let mut process = tokio::process::Command::new(std::env::current_exe().expect("known"))
             .args(arguments)
             .kill_on_drop(true)
+            .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .spawn()
             .expect("it starts");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         let first_line = lines.next_line().await.expect("readable").expect("it says something");
-        Self { first_line, _process: process }
+        Self { first_line, lines, stdin: process.stdin.take().expect("piped"), _process: process }
+    }
+
+    /// Receives and deletes so far.
+    async fn requests(&mut self) -> f64 {
+        self.stdin.write_all(b"\n").await.expect("it reads");
+        let line = self.lines.next_line().await.expect("readable").expect("it answers");
+        line.parse().expect("a number")
     }
 }
 

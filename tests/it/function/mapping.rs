@@ -12,6 +12,8 @@ use twinscale::compare::local::environment::Settings;
 use twinscale::compare::local::event_source::{Mapping, Source};
 use twinscale::compare::local::lambda::Function;
 use twinscale::compare::scaling::event_source;
+use twinscale::message::{AttributeValue, Message};
+use twinscale::queue::REJECT_REASON;
 use twinscale::workload::body;
 
 use super::{deploy, eventually};
@@ -28,7 +30,7 @@ struct Rig {
 /// Sends `messages` to `jobs`, then starts a mapping on it with one function.
 async fn rig(sqs: Sqs, messages: u64, variables: &[(&str, &str)], settings: event_source::Settings) -> Rig {
     let sqs = Arc::new(sqs);
-    sqs.send("jobs", (0..messages).map(|number| body(1, number)));
+    sqs.send("jobs", (0..messages).map(|number| body(1, number))).await;
     let endpoint = [("AWS_ENDPOINT_URL", sqs.endpoint.as_str())];
     let variables: Vec<_> = variables.iter().chain(&endpoint).copied().collect();
     let function = deploy(LAMBDA_SQS, &variables, Settings::default());
@@ -123,11 +125,11 @@ async fn rejected_messages_are_dead_letters_with_the_reason_once_the_queue_takes
     let variables = [("WORK_WAIT", "1ms"), ("WORK_REJECT_SHARE", "1"), ("BACKOFF_BASE_SECS", "0")];
     let rig = rig(sqs, 20, &variables, reporting()).await;
     rig.drained().await;
-    let dead = rig.sqs.receive_all("dead");
+    let dead = rig.sqs.receive_all("dead").await;
     assert_eq!(dead.len(), 20);
     for message in dead {
-        let reason = &message["MessageAttributes"]["RejectReason"]["StringValue"];
-        assert!(reason.as_str().is_some_and(|reason| reason.contains("WORK_REJECT_SHARE")), "{message}");
+        let AttributeValue::Text(reason) = &message.attributes[REJECT_REASON].value else { panic!("{message:?}") };
+        assert!(reason.contains("WORK_REJECT_SHARE"), "{reason}");
     }
 }
 
@@ -136,7 +138,7 @@ async fn a_journal_has_one_record_a_message_before_the_function_answers() {
     let journal = [("WORK_WAIT", "1ms"), ("JOURNAL_QUEUE_URL", "dead")];
     let rig = rig(queue().await, 10, &journal, reporting()).await;
     rig.drained().await;
-    let records: Vec<Value> = rig.sqs.receive_all("dead").iter().map(record).collect();
+    let records: Vec<Value> = rig.sqs.receive_all("dead").await.iter().map(record).collect();
     let (messages, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| record["record"] == "message");
     assert_eq!((messages.len(), others.len()), (10, 1));
     assert_eq!((others[0]["record"].as_str(), others[0]["host"].as_str()), (Some("ready"), Some("function")));
@@ -145,12 +147,12 @@ async fn a_journal_has_one_record_a_message_before_the_function_answers() {
         assert_eq!(message["who"], others[0]["who"]);
         let at = |name: &str| message[name].as_u64().unwrap_or_else(|| panic!("{name}: {message}"));
         assert!(at("received") <= at("started") && at("started") <= at("finished"), "{message}");
-        assert_eq!(at("sent"), 1_700_000_000_000);
+        assert!(at("sent") <= at("received"), "{message}");
     }
 }
 
-fn record(message: &Arc<Value>) -> Value {
-    serde_json::from_str(message["MessageBody"].as_str().expect("a body")).expect("a record is JSON")
+fn record(message: &Message) -> Value {
+    serde_json::from_str(&message.body).expect("a record is JSON")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use twinscale::config::Config;
 use twinscale::handler::{Handler, Outcome};
 use twinscale::journal::Journal;
-use twinscale::message::Message;
+use twinscale::message::{AttributeValue, Message};
 use twinscale::queue::{Outgoing, Queue, REJECT_REASON, Tuning};
 use twinscale::shutdown::Health;
 use twinscale::worker::{Ending, Worker};
@@ -103,7 +103,7 @@ impl Running {
 #[tokio::test]
 async fn what_is_done_is_deleted_in_tens_and_the_rest_after_a_linger() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
-    sqs.send("jobs", 0..25);
+    sqs.send("jobs", 0..25).await;
     let running = start(&sqs, &[("CONCURRENCY", "50")]).await;
     eventually("all are deleted", || sqs.left("jobs") == 0).await;
     let sizes: Vec<_> =
@@ -115,7 +115,7 @@ async fn what_is_done_is_deleted_in_tens_and_the_rest_after_a_linger() {
 #[tokio::test]
 async fn a_retry_comes_again_after_its_delay_and_a_panic_ends_its_own_message_alone() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
-    sqs.send("jobs", ["retry", "panic", "later", "done"]);
+    sqs.send("jobs", ["retry", "panic", "later", "done"]).await;
     let (running, began) = (start(&sqs, &[]).await, Instant::now());
     eventually("all are done", || sqs.left("jobs") == 0).await;
     assert!(began.elapsed() >= Duration::from_secs(1), "0.9 s are rounded up to a second");
@@ -128,7 +128,7 @@ async fn a_retry_comes_again_after_its_delay_and_a_panic_ends_its_own_message_al
 #[tokio::test]
 async fn a_handler_that_overruns_its_timeout_is_aborted_and_its_message_retried() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
-    sqs.send("jobs", ["hang", "done"]);
+    sqs.send("jobs", ["hang", "done"]).await;
     let running = start(&sqs, &[("HANDLER_TIMEOUT_MS", "50")]).await;
     eventually("all are done", || sqs.left("jobs") == 0).await;
     assert_eq!(running.handler.times("hang"), 2);
@@ -137,20 +137,20 @@ async fn a_handler_that_overruns_its_timeout_is_aborted_and_its_message_retried(
 #[tokio::test]
 async fn a_reject_goes_to_the_dead_letter_queue_with_its_reason_and_is_deleted() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
-    sqs.send("jobs", ["reject", "done"]);
+    sqs.send("jobs", ["reject", "done"]).await;
     let running = start(&sqs, &[]).await;
     eventually("both are settled", || sqs.left("jobs") == 0).await;
-    let dead = sqs.receive_all("dead");
+    let dead = sqs.receive_all("dead").await;
     assert_eq!(dead.len(), 1);
-    assert_eq!(dead[0]["MessageBody"], "reject");
-    assert_eq!(dead[0]["MessageAttributes"][REJECT_REASON]["StringValue"], "told to");
+    assert_eq!(dead[0].body, "reject");
+    assert_eq!(dead[0].attributes[REJECT_REASON].value, AttributeValue::Text("told to".to_owned()));
     assert_eq!(running.handler.times("reject"), 1);
 }
 
 #[tokio::test]
 async fn a_reject_that_the_dead_letter_queue_does_not_take_is_kept_and_tried_again() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
-    sqs.send("jobs", ["reject"]);
+    sqs.send("jobs", ["reject"]).await;
     let mut calls = 0;
     sqs.script(move |action, _| {
         calls += usize::from(action == "SendMessageBatch");
@@ -164,7 +164,7 @@ async fn a_reject_that_the_dead_letter_queue_does_not_take_is_kept_and_tried_aga
 #[tokio::test]
 async fn an_entry_that_failed_in_a_delete_that_succeeded_is_deleted_again_and_not_handled_again() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
-    sqs.send("jobs", 0..10);
+    sqs.send("jobs", 0..10).await;
     let mut deletes = 0;
     sqs.script(move |action, _| {
         deletes += usize::from(action == "DeleteMessageBatch");
@@ -179,7 +179,7 @@ async fn an_entry_that_failed_in_a_delete_that_succeeded_is_deleted_again_and_no
 #[tokio::test]
 async fn a_message_held_for_longer_than_its_visibility_timeout_is_extended_and_handled_once() {
     let sqs = Sqs::start(Duration::from_secs(1), 5).await;
-    sqs.send("jobs", ["slow-1", "slow-2"]);
+    sqs.send("jobs", ["slow-1", "slow-2"]).await;
     let running = start(&sqs, &[]).await;
     eventually("both are done", || sqs.left("jobs") == 0).await;
     assert_eq!(running.handler.seen().len(), 2);
@@ -191,7 +191,7 @@ async fn a_message_held_for_longer_than_its_visibility_timeout_is_extended_and_h
 #[tokio::test]
 async fn a_message_that_another_owner_has_by_now_is_not_settled() {
     let sqs = Sqs::start(Duration::from_secs(1), 5).await;
-    sqs.send("jobs", ["slow"]);
+    sqs.send("jobs", ["slow"]).await;
     let mut extensions = 0;
     sqs.script(move |action, _| {
         extensions += usize::from(action == "ChangeMessageVisibilityBatch");
@@ -211,7 +211,7 @@ async fn on_a_fifo_queue_groups_keep_their_order_through_retries() {
     for number in 0..6 {
         for group in ["a", "b"] {
             let what = if number == 2 { "retry" } else { "done" };
-            sqs.send_to_group("jobs.fifo", group, &format!("{what}-{group}{number}"));
+            sqs.send_to_group("jobs.fifo", group, &format!("{what}-{group}{number}")).await;
         }
     }
     let running = start(&sqs, &[("QUEUE_URL", "jobs.fifo")]).await;
@@ -230,7 +230,7 @@ async fn on_a_fifo_queue_groups_keep_their_order_through_retries() {
 #[tokio::test]
 async fn a_worker_takes_no_more_than_it_has_room_for() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
-    sqs.send("jobs", (0..40).map(|number| format!("slow-{number}")));
+    sqs.send("jobs", (0..40).map(|number| format!("slow-{number}"))).await;
     let running = start(&sqs, &[("CONCURRENCY", "5"), ("PREFETCH", "2")]).await;
     eventually("it is full", || running.handler.running.load(Ordering::SeqCst) == 5).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -241,7 +241,7 @@ async fn a_worker_takes_no_more_than_it_has_room_for() {
 #[tokio::test]
 async fn throttled_calls_lose_nothing() {
     let sqs = Sqs::start(Duration::from_secs(30), 50).await;
-    sqs.send("jobs", 0..200);
+    sqs.send("jobs", 0..200).await;
     let mut calls = 0;
     sqs.script(move |_, _: &Value| {
         calls += 1;

@@ -81,7 +81,7 @@ async fn a_bad_configuration_exits_with_64_and_names_every_variable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_worker_has_finished_what_it_began_given_the_rest_back_and_exits_with_0() {
     let sqs = Sqs::start(Duration::from_secs(60), 10).await;
-    sqs.send("jobs", 0..10);
+    sqs.send("jobs", 0..10).await;
     let settings = [("CONCURRENCY", "4"), ("PREFETCH", "6"), ("WORK_WAIT", "1500ms")];
     let mut worker = Process::start(&sqs.endpoint, &settings);
     eventually("all are held", || sqs.counts("jobs").in_flight == 10).await;
@@ -95,7 +95,7 @@ async fn a_drained_worker_has_finished_what_it_began_given_the_rest_back_and_exi
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn past_the_drain_budget_handlers_are_aborted_given_back_and_the_exit_code_is_75() {
     let sqs = Sqs::start(Duration::from_secs(60), 10).await;
-    sqs.send("jobs", 0..3);
+    sqs.send("jobs", 0..3).await;
     let mut worker = Process::start(&sqs.endpoint, &[("WORK_WAIT", "60s"), ("DRAIN_BUDGET_MS", "300")]);
     eventually("all are held", || sqs.counts("jobs").in_flight == 3).await;
     worker.signal(Signal::SIGTERM);
@@ -106,7 +106,7 @@ async fn past_the_drain_budget_handlers_are_aborted_given_back_and_the_exit_code
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_forces_with_130() {
     let sqs = Sqs::start(Duration::from_secs(60), 10).await;
-    sqs.send("jobs", 0..1);
+    sqs.send("jobs", 0..1).await;
     let mut worker = Process::start(&sqs.endpoint, &[("WORK_WAIT", "60s")]);
     eventually("it is held", || sqs.counts("jobs").in_flight == 1).await;
     let began = Instant::now();
@@ -126,7 +126,7 @@ async fn the_receive_under_way_is_finished_and_what_it_brings_is_given_back() {
     worker.signal(Signal::SIGTERM);
     let addr = worker.addr().await;
     eventually("it drains", || !ready(&addr)).await;
-    sqs.send("jobs", 0..5);
+    sqs.send("jobs", 0..5).await;
     assert_eq!(worker.exit_code().await, Some(0));
     let counts = sqs.counts("jobs");
     assert_eq!((counts.visible, counts.in_flight), (5, 0));
@@ -137,7 +137,7 @@ async fn the_receive_under_way_is_finished_and_what_it_brings_is_given_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_worker_held_is_done_by_another() {
     let sqs = Sqs::start(Duration::from_secs(2), 10).await;
-    sqs.send("jobs", 0..50);
+    sqs.send("jobs", 0..50).await;
     let mut killed = Process::start(&sqs.endpoint, &[("WORK_WAIT", "60s")]);
     eventually("it holds some", || sqs.counts("jobs").in_flight == 10).await;
     killed.signal(Signal::SIGKILL);
@@ -188,7 +188,7 @@ async fn an_outage_of_the_queue_makes_it_unready_not_dead_and_it_recovers() {
     eventually("receives fail", || sqs.calls("ReceiveMessage").len() >= 2).await;
     eventually("it is not ready", || !ready(&addr)).await;
     assert!(get(&addr, "/healthz").starts_with("HTTP/1.1 200"), "an outage is no reason to be killed");
-    sqs.send("jobs", 0..20);
+    sqs.send("jobs", 0..20).await;
     eventually("all are done", || sqs.left("jobs") == 0).await;
     assert!(ready(&addr));
 }
