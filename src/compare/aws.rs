@@ -60,7 +60,7 @@ pub enum AwsError {
     #[error("there is no target: give --eks-queue-url or --lambda-queue-url")]
     NoTarget,
     /// Without a journal nobody knows which messages are done.
-    #[error("{target} has no journal: deploy it with one, and give --{target}-journal-url")]
+    #[error("{target} has no journal: deploy it with one, and give --journal-queue-url")]
     NoJournal {
         /// `eks` or `lambda`.
         target: &'static str,

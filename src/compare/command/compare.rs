@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CommandError;
+use super::aws::Deployed;
 use super::live::Live;
 use super::output::{self, Format};
 use super::progress::Bars;
@@ -55,6 +56,8 @@ pub struct Compare {
     live: Option<u16>,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    deployed: Deployed,
     /// Folder of the binaries twinscale-worker, lambda-sqs and lambda-http [default: beside this program]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
@@ -99,6 +102,8 @@ enum Engine {
     Local,
     /// The same policies and the same queue in virtual time: the same seed gives the same bytes
     Simulated,
+    /// Targets that are deployed, on AWS or on an emulator of it
+    Aws,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -146,6 +151,12 @@ impl Compare {
         let run = match self.engine {
             Engine::Local => self.locally(&scenario, warnings)?,
             Engine::Simulated => self.simulated(&scenario, warnings)?,
+            Engine::Aws => {
+                let which = (self.target != Which::Lambda, self.target != Which::Eks);
+                let mut run = self.deployed.run(&scenario, which, told_to_stop())?;
+                run.warnings.splice(0..0, warnings);
+                run
+            }
         };
         if let Some(folder) = &self.out {
             output::write(&run, folder)?;

@@ -10,6 +10,7 @@ use super::scenario::ScenarioError;
 use super::scenario::manifests::ManifestError;
 use super::validate::{self, Validate};
 
+mod aws;
 mod compare;
 mod live;
 mod output;
@@ -78,6 +79,9 @@ pub enum CommandError {
     /// The local engine could not run.
     #[error(transparent)]
     Local(#[from] LocalError),
+    /// The deployed targets could not be used.
+    #[error(transparent)]
+    Aws(#[from] super::aws::AwsError),
     /// Ctrl-C, or SIGTERM.
     #[error("told to stop: the run's processes were ended, and there is no result")]
     Interrupted,

@@ -54,8 +54,7 @@ pub fn bill_eks(run: &Run, prices: &Prices, options: &Options) -> Option<Bill> {
     lines.add("EKS control plane", DAYS * 24.0 * options.control_plane_share, &prices.eks_control_plane);
     let idle_polls = days.idle * minimum / POLL;
     // The HPA reads too, unless it gets what the operator saw, and never at no replicas.
-    let (poll, sync) =
-        (days.setting("/eks/keda/pollingInterval"), days.setting("/eks/keda/hpa/syncPeriodSeconds"));
+    let (poll, sync) = (days.setting("/eks/keda/pollingInterval"), days.setting("/eks/keda/hpa/syncPeriodSeconds"));
     let reads_a_second = 1.0 / poll.max(1.0) + if minimum > 0.0 { 1.0 / sync.max(1.0) } else { 0.0 };
     let reads = target.usage.queue_reads.unwrap_or(0) as f64 + days.idle * reads_a_second;
     lines.queue(&days, idle_polls, Some(reads));

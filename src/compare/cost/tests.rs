@@ -33,11 +33,7 @@ fn a_hundred_million_invocations_of_202_ms_and_512_mb_on_x86_cost_188_33() {
     let usd = prices.lambda_x86.of(gb_seconds, false) + prices.lambda_requests.of(invocations, false);
     assert_eq!(cents(usd), 188.33);
     // The same through a run: a thirtieth of it in a day.
-    let usage = Usage {
-        gb_seconds: Some(gb_seconds / 30.0),
-        invocations: Some(3_333_333),
-        ..Usage::default()
-    };
+    let usage = Usage { gb_seconds: Some(gb_seconds / 30.0), invocations: Some(3_333_333), ..Usage::default() };
     let target = Target { floor_seconds: Some(86_400.0), usage, ..Target::default() };
     let options = Options { arm: false, ..Options::default() };
     let bill = bill_lambda(&run(None, Some(target)), &prices, &options).expect("there is a function");
@@ -59,7 +55,13 @@ fn an_idle_month_costs_what_waiting_costs() {
     let run = run(idle(), idle());
     let eks = bill_eks(&run, &prices(), &Options::default()).expect("there are pods");
     // 8,640 reads a day with one replica: 0.10 USD in 30 days. One long poll every 20 s: 129,600 requests.
-    assert_eq!((line(&eks, "SQS GetQueueAttributes by KEDA").quantity, cents(line(&eks, "SQS GetQueueAttributes by KEDA").usd)), (259_200.0, 0.10));
+    assert_eq!(
+        (
+            line(&eks, "SQS GetQueueAttributes by KEDA").quantity,
+            cents(line(&eks, "SQS GetQueueAttributes by KEDA").usd)
+        ),
+        (259_200.0, 0.10)
+    );
     assert_eq!(line(&eks, "SQS empty receives").quantity, 129_600.0);
     assert_eq!(cents(line(&eks, "EKS control plane").usd), 72.0);
     assert_eq!(cents(line(&eks, "Fargate vCPU").usd), cents(720.0 * 0.04048));
