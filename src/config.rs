@@ -60,11 +60,14 @@ pub struct WorkerConfig {
     pub prefetch: usize,
     /// `RECEIVE_MIN_ROOM`: ask only when there is room for so many, since a receive costs the same for 1 as for 10.
     pub receive_min_room: usize,
-    /// `RECEIVE_LINGER_MS`: after this long, ask for what room there is.
+    /// `RECEIVE_LINGER_MS`: after this long, ask for what room there is. Asking as soon as one place is free spends a
+    /// request a message; waiting leaves places idle. A quarter second of ten handlers at 1.75 s each costs 7 % of their
+    /// time and saves more than half of the receives.
     pub receive_linger: Duration,
     /// `WAIT_TIME_SECS`: the long poll, on the wire.
     pub wait_time: Duration,
-    /// `DELETE_LINGER_MS`: a delete waits this long for nine others.
+    /// `DELETE_LINGER_MS`: a delete waits this long for nine others. A finished message is done again if the process is
+    /// killed meanwhile, so it stays far below the visibility timeout.
     pub delete_linger: Duration,
     /// `VISIBILITY_TIMEOUT_SECS`: unset = the queue's own.
     pub visibility_timeout: Option<Duration>,
@@ -199,9 +202,9 @@ fn read_worker(from: &mut Reader) -> WorkerConfig {
         concurrency,
         prefetch,
         receive_min_room: (from.number("RECEIVE_MIN_ROOM", 10, 1..=10) as usize).min(concurrency + prefetch),
-        receive_linger: from.millis("RECEIVE_LINGER_MS", 100, 0..=86_400_000),
+        receive_linger: from.millis("RECEIVE_LINGER_MS", 250, 0..=86_400_000),
         wait_time: Duration::from_secs(from.number("WAIT_TIME_SECS", 20, 0..=20)),
-        delete_linger: from.millis("DELETE_LINGER_MS", 200, 0..=60_000),
+        delete_linger: from.millis("DELETE_LINGER_MS", 1_000, 0..=60_000),
         visibility_timeout,
         heartbeat: from.switch("HEARTBEAT", true),
         heartbeat_every: from.optional("HEARTBEAT_MS", 10..=21_600_000).map(Duration::from_millis),
