@@ -1,6 +1,5 @@
 //! Logs: JSON lines for machines or text for people, on standard error, so that standard output stays the program's.
 
-use tracing::Span;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
@@ -15,9 +14,4 @@ pub fn start(json: bool, filter: &str) -> Result<(), ParseError> {
         lines.try_init()
     };
     Ok(())
-}
-
-/// The span of one message: everything logged about it carries its id and its receive count.
-pub fn message_span(id: &str, receive_count: u32) -> Span {
-    tracing::info_span!("message", id, receive_count)
 }
