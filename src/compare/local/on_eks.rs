@@ -6,7 +6,7 @@ use super::client::Client;
 use super::hosts::{self, Place};
 use super::pods::Deployment;
 use super::queues::Queues;
-use super::stage::Stage;
+use super::stage::{Scene, Stage};
 use super::tail::{self, Tail};
 use super::target::{Ending, target};
 use super::timeline::Timeline;
@@ -51,8 +51,8 @@ pub async fn run(
     let load = sender::send(scenario, &client, &timeline);
     let meanwhile = async { tokio::join!(scaling, sampling).0 };
     let capacity = || pods.replicas();
-    let (drained, mut warnings) =
-        stage.play("eks", scenario, queues.ledger(), &timeline, load, meanwhile, capacity).await;
+    let scene = Scene { target: "eks", scenario, ledger: queues.ledger(), timeline: &timeline };
+    let (drained, mut warnings) = stage.play(scene, load, meanwhile, capacity).await;
 
     let at = timeline.now();
     let (left, replicas) = (queues.counts(), pods.replicas());

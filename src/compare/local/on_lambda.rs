@@ -13,7 +13,7 @@ use super::front::Front;
 use super::hosts::{self, Place};
 use super::lambda::Function;
 use super::queues::Queues;
-use super::stage::Stage;
+use super::stage::{Scene, Stage};
 use super::tail::Tail;
 use super::target::{Ending, target};
 use super::timeline::Timeline;
@@ -49,8 +49,8 @@ pub async fn run(
     let sampling = timeline.sample(|| (queues.counts(), mapping.under_way()));
     let load = sender::send(scenario, &client, &timeline);
     let meanwhile = async { tokio::join!(recording, sampling).0 };
-    let (drained, warnings) =
-        stage.play("lambda", scenario, queues.ledger(), &timeline, load, meanwhile, capacity).await;
+    let scene = Scene { target: "lambda", scenario, ledger: queues.ledger(), timeline: &timeline };
+    let (drained, warnings) = stage.play(scene, load, meanwhile, capacity).await;
     let left = queues.counts();
     mapping.stop().await;
     let at = timeline.now();

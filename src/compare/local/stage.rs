@@ -33,19 +33,30 @@ pub struct Stage<'a> {
     pub progress: &'a mut dyn FnMut(Progress),
 }
 
+/// What plays.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// `eks` or `lambda`, as in `run.json`.
+    pub target: &'static str,
+    /// What is played.
+    pub scenario: &'a Scenario,
+    /// The books of the target.
+    pub ledger: &'a Ledger,
+    /// Its timeline.
+    pub timeline: &'a Timeline,
+}
+
 impl Stage<'_> {
     /// Polls `load` and `meanwhile` until all messages are sent and done with. Returns whether that came before the
     /// scenario's limit, and what went wrong with the load.
     pub async fn play(
         &mut self,
-        target: &'static str,
-        scenario: &Scenario,
-        ledger: &Ledger,
-        timeline: &Timeline,
+        scene: Scene<'_>,
         load: impl Future<Output = Vec<String>>,
         meanwhile: impl Future<Output = Infallible>,
         capacity: impl Fn() -> u32,
     ) -> (bool, Vec<String>) {
+        let Scene { target, scenario, ledger, timeline } = scene;
         let mut followed = ledger.follow();
         let drained = async {
             let warnings = load.await;
