@@ -96,19 +96,12 @@ fn a_run_is_shown_as_text_and_markdown() {
 
 /// Times are masked, so that a snapshot shows the form of a report and not a figure.
 fn masked(report: &str) -> String {
-    let mut out = String::new();
-    for line in report.lines() {
+    let mask = |line: &str| {
         let words = line.split(' ').collect::<Vec<_>>();
-        for (n, word) in words.iter().enumerate() {
-            let is_time = words.get(n + 1).is_some_and(|next| *next == "s" || next.starts_with("s,"));
-            let time = is_time && word.parse::<f64>().is_ok();
-            out.push_str(if time { "#.#" } else { word });
-            out.push(' ');
-        }
-        out.truncate(out.trim_end().len());
-        out.push('\n');
-    }
-    out
+        let is_time = |n: usize| words.get(n + 1).is_some_and(|next| *next == "s") && words[n].parse::<f64>().is_ok();
+        (0..words.len()).map(|n| if is_time(n) { "#.#" } else { words[n] }).collect::<Vec<_>>().join(" ")
+    };
+    report.lines().map(mask).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -75,12 +75,19 @@ pub fn count(count: u64) -> String {
 pub fn sparkline(target: &Target, width: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let end = target.drain_seconds.or(target.samples.last().map(|s| s.t)).unwrap_or_default();
-    let mut columns = vec![0; width];
+    let mut columns = vec![None; width];
     for sample in target.samples.iter().filter(|s| s.t <= end) {
         let at = (sample.t / end.max(f64::MIN_POSITIVE) * (width - 1) as f64) as usize;
         let column = &mut columns[at.min(width - 1)];
-        *column = (*column).max(sample.visible + sample.in_flight);
+        *column = (*column).max(Some(sample.visible + sample.in_flight));
     }
+    // There may be fewer samples than columns: what was last seen holds until the next.
+    let mut last = 0;
+    let hold = |seen: Option<u64>| {
+        last = seen.unwrap_or(last);
+        last
+    };
+    let columns: Vec<u64> = columns.into_iter().map(hold).collect();
     let highest = columns.iter().max().copied().unwrap_or_default().max(1);
     columns.iter().map(|n| BLOCKS[(n * 7).div_ceil(highest) as usize]).collect()
 }

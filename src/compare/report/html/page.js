@@ -40,7 +40,7 @@
         made = marks.map((m) => {
           const button = document.createElement("button");
           button.type = "button";
-          button.className = m.look ? "mark look" : "mark";
+          button.className = "mark" + (m.look ? " look" : "") + (m.crowd ? " crowd" : "");
           button.dataset.tip = m.tip;
           button.setAttribute("aria-label", m.tip);
           if (m.look) button.tabIndex = -1; // the table of decisions is the way to read hundreds of them
@@ -124,11 +124,14 @@
 
   function drawAll() {
     while (plots.length) plots.pop().plot.destroy();
+    document.body.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
     const all = data.series;
     const xMax = Math.max(...all.map((s) => s.t[s.t.length - 1] || 0), 1);
     const lines = (key, more) => all.map((s, n) => ({ label: s.label, n, x: s.t, y: s[key], ...more }));
     draw("backlog", { series: lines("backlog", { fill: "18" }), yLabel: "messages", xMax, sync: "t" });
-    const marks = all.flatMap((s, n) => s.marks.map((m) => ({ x: m.t, y: m.to, look: m.from === m.to, series: n, tip: m.tip })));
+    // Crowded marks are small, so that the line under them is still seen.
+    const crowd = Math.max(...all.map((s) => s.marks.length)) > 30;
+    const marks = all.flatMap((s, n) => s.marks.map((m) => ({ x: m.t, y: m.to, look: m.from === m.to, crowd, series: n, tip: m.tip })));
     draw("capacity", { series: lines("capacity", { step: true }), yLabel: "capacity", marks, xMax, sync: "t" });
     const points = all.flatMap((s, n) => s.percentiles.map(([share, at]) => ({
       x: at, y: share, series: n, tip: `${s.label}: ${share} % of the messages were done within ${clock(at)}`,
