@@ -38,4 +38,8 @@ deny: ## licences, sources and banned crates of the dependencies
 bench: build ## every speed, size and cost claim, as ratios
 	$(CARGO) bench --locked
 
-.PHONY: help build compare test test-setup test-deploy lint deny bench
+page: build ## the report in a real browser (Debian's chromium), and with it the pictures of the README
+	target/release/twinscale compare --scenario article --speed $(SPEED) --out $(OUT)
+	tests/browser/page.py $(OUT)/report.html docs/pictures
+
+.PHONY: help build page compare test test-setup test-deploy lint deny bench

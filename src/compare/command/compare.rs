@@ -12,7 +12,9 @@ use super::aws::Deployed;
 use super::live::Live;
 use super::output::{self, Format};
 use super::progress::Bars;
+use crate::compare::cost::Prices;
 use crate::compare::local;
+use crate::compare::prices;
 use crate::compare::run::Run;
 use crate::compare::scenario::Scenario;
 use crate::compare::scenario::manifests::Manifest;
@@ -48,6 +50,9 @@ pub struct Compare {
     /// Write run.json and report.html into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Prices for the bill, in the form of prices/us-east-1.toml [default: that file]
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -148,8 +153,9 @@ impl Compare {
     /// Runs the scenario, prints the report, and writes the files.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let (scenario, warnings) = self.overrides.resolve(&self.scenario)?;
+        let prices = prices::read(self.prices.as_deref())?;
         let run = match self.engine {
-            Engine::Local => self.locally(&scenario, warnings)?,
+            Engine::Local => self.locally(&scenario, &prices, warnings)?,
             Engine::Simulated => self.simulated(&scenario, warnings)?,
             Engine::Aws => {
                 let which = (self.target != Which::Lambda, self.target != Which::Eks);
@@ -159,7 +165,7 @@ impl Compare {
             }
         };
         if let Some(folder) = &self.out {
-            output::write(&run, folder)?;
+            output::write(&run, &prices, folder)?;
         }
         output::print(std::slice::from_ref(&run), self.format)?;
         Ok(if all_done(&run) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -184,7 +190,7 @@ impl Compare {
         Ok(run)
     }
 
-    fn locally(&self, scenario: &Scenario, warnings: Vec<String>) -> Result<Run, CommandError> {
+    fn locally(&self, scenario: &Scenario, prices: &Prices, warnings: Vec<String>) -> Result<Run, CommandError> {
         let options = local::Options {
             speed: self.speed,
             bin_dir: self.bin_dir.clone(),
@@ -197,7 +203,7 @@ impl Compare {
         let mut bars = Bars::default();
         runtime.block_on(async {
             let mut live = match self.live {
-                Some(port) => Some(Live::start(port, scenario, &options).await.map_err(broken)?),
+                Some(port) => Some(Live::start(port, scenario, &options, prices.clone()).await.map_err(broken)?),
                 None => None,
             };
             if let Some(live) = &live {

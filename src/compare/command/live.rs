@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -17,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::compare::cost::Prices;
 use crate::compare::local::{self, Progress};
 use crate::compare::report::html;
 use crate::compare::run::{Run, SCHEMA, Sample, Target, Targets};
@@ -42,7 +44,7 @@ pub struct Live {
 
 impl Live {
     /// Serves on loopback; port 0 takes a free one. The page has a place for each target that will run.
-    pub async fn start(port: u16, scenario: &Scenario, options: &local::Options) -> io::Result<Self> {
+    pub async fn start(port: u16, scenario: &Scenario, options: &local::Options, prices: Prices) -> io::Result<Self> {
         let place = |runs: bool| runs.then(Target::default);
         let run = Run {
             schema: SCHEMA.to_owned(),
@@ -55,10 +57,12 @@ impl Live {
         let (told, seen) = watch::channel((run.clone(), false));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
+        let prices = Arc::new(prices);
+        let for_states = prices.clone();
         let (for_page, for_events, mut for_end) = (seen.clone(), seen.clone(), seen);
         let app = Router::new()
-            .route("/", get(move || std::future::ready(page(&for_page))))
-            .route("/events", get(move || std::future::ready(events(for_events.clone()))));
+            .route("/", get(move || std::future::ready(page(&for_page, &prices))))
+            .route("/events", get(move || std::future::ready(events(for_events.clone(), for_states.clone()))));
         let end = async move {
             // An error means that the run was dropped: there is nothing more to show either way.
             let _ = for_end.wait_for(|(_, finished)| *finished).await;
@@ -98,23 +102,26 @@ impl Live {
     }
 }
 
-fn page(seen: &watch::Receiver<Seen>) -> Html<String> {
+fn page(seen: &watch::Receiver<Seen>, prices: &Prices) -> Html<String> {
     let (run, finished) = &*seen.borrow();
-    Html(if *finished { html::page(std::slice::from_ref(run)) } else { html::live_page(run) })
+    Html(if *finished { html::page(std::slice::from_ref(run), prices) } else { html::live_page(run, prices) })
 }
 
 /// The latest state, each further one, and then the finished report; the stream ends with that.
-fn events(seen: watch::Receiver<Seen>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let stream = unfold((seen, true, false), |(mut seen, first, over)| async move {
-        if over || (!first && seen.changed().await.is_err()) {
-            return None;
+fn events(seen: watch::Receiver<Seen>, prices: Arc<Prices>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let stream = unfold((seen, true, false), move |(mut seen, first, over)| {
+        let prices = prices.clone();
+        async move {
+            if over || (!first && seen.changed().await.is_err()) {
+                return None;
+            }
+            let (event, finished) = {
+                let (run, finished) = &*seen.borrow_and_update();
+                let name = if *finished { "done" } else { "state" };
+                (Event::default().event(name).data(html::live_state(run, &prices, *finished)), *finished)
+            };
+            Some((Ok(event), (seen, false, finished)))
         }
-        let (event, finished) = {
-            let (run, finished) = &*seen.borrow_and_update();
-            let name = if *finished { "done" } else { "state" };
-            (Event::default().event(name).data(html::live_state(run, *finished)), *finished)
-        };
-        Some((Ok(event), (seen, false, finished)))
     });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }

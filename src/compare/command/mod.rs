@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::local::LocalError;
+use super::prices::PricesError;
 use super::scenario::ScenarioError;
 use super::scenario::manifests::ManifestError;
 use super::validate::{self, Validate};
@@ -65,6 +66,9 @@ pub enum CommandError {
     /// A file that cannot be read or is no run.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The price file cannot be read.
+    #[error(transparent)]
+    Prices(#[from] PricesError),
     /// `validate` could not read something.
     #[error(transparent)]
     Validate(#[from] validate::CommandError),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::CommandError;
+use crate::compare::cost::Prices;
 use crate::compare::report::{html, markdown, text};
 use crate::compare::run::{Run, SCHEMA};
 
@@ -65,16 +66,16 @@ pub fn read(path: &Path) -> Result<Run, ReadError> {
 }
 
 /// Writes `run.json` and `report.html` into `folder`, and makes it if need be.
-pub fn write(run: &Run, folder: &Path) -> Result<(), CommandError> {
+pub fn write(run: &Run, prices: &Prices, folder: &Path) -> Result<(), CommandError> {
     std::fs::create_dir_all(folder)
         .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;
     write_file(&folder.join("run.json"), &json(run))?;
-    write_page(std::slice::from_ref(run), folder)
+    write_page(std::slice::from_ref(run), prices, folder)
 }
 
 /// Writes `report.html` with all the runs into `folder`.
-pub fn write_page(runs: &[Run], folder: &Path) -> Result<(), CommandError> {
-    write_file(&folder.join("report.html"), &html::page(runs))
+pub fn write_page(runs: &[Run], prices: &Prices, folder: &Path) -> Result<(), CommandError> {
+    write_file(&folder.join("report.html"), &html::page(runs, prices))
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::output::{self, Format};
+use crate::compare::prices;
 
 /// Show runs again, or several on one page, whatever engine and day they are from
 #[derive(Args, Debug)]
@@ -20,6 +21,9 @@ pub struct Report {
     /// Write report.html with all of them into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Prices for the bill, in the form of prices/us-east-1.toml [default: that file]
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
     /// How to print them
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -32,7 +36,7 @@ impl Report {
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder)
                 .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;
-            output::write_page(&runs, folder)?;
+            output::write_page(&runs, &prices::read(self.prices.as_deref())?, folder)?;
         }
         output::print(&runs, self.format)?;
         Ok(ExitCode::SUCCESS)

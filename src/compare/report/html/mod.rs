@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::compare::cost::Prices;
 use crate::compare::run::Run;
 
 mod data;
@@ -21,19 +22,19 @@ struct State {
 }
 
 /// The page of these runs, in their order.
-pub fn page(runs: &[Run]) -> String {
-    whole(runs, false)
+pub fn page(runs: &[Run], prices: &Prices) -> String {
+    whole(runs, prices, false)
 }
 
 /// A page of a run that goes on: it follows the server-sent events beside it.
-pub fn live_page(run: &Run) -> String {
-    whole(std::slice::from_ref(run), true)
+pub fn live_page(run: &Run, prices: &Prices) -> String {
+    whole(std::slice::from_ref(run), prices, true)
 }
 
 /// What is sent to live pages, as one line of JSON: the run so far, or the finished one.
-pub fn live_state(run: &Run, finished: bool) -> String {
+pub fn live_state(run: &Run, prices: &Prices, finished: bool) -> String {
     let runs = std::slice::from_ref(run);
-    let sections = sections::sections(runs, !finished).into_iter().filter(|(id, _)| *id != "pictures");
+    let sections = sections::sections(runs, prices, !finished).into_iter().filter(|(id, _)| *id != "pictures");
     let state = State {
         title: title(runs),
         sections: sections.map(|(id, html)| (id.to_owned(), html.into())).collect(),
@@ -47,9 +48,9 @@ fn title(runs: &[Run]) -> String {
     format!("Twinscale: {}", names.join("; "))
 }
 
-fn whole(runs: &[Run], live: bool) -> String {
+fn whole(runs: &[Run], prices: &Prices, live: bool) -> String {
     let title = sections::escape(&title(runs));
-    let body: String = sections::sections(runs, live)
+    let body: String = sections::sections(runs, prices, live)
         .into_iter()
         .map(|(id, html)| format!("<section id=\"{id}\">{html}</section>\n"))
         .collect();

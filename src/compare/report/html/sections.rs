@@ -5,18 +5,21 @@ use std::fmt::Write as _;
 use super::super::figures::{count, figures, seconds, title};
 use super::super::verdict::verdict;
 use super::data::chosen;
+use crate::compare::cost::{Bill, Options, Prices, bill_eks, bill_lambda};
 use crate::compare::run::{Run, Target};
 
 /// A part of the page: its id, and what is in it.
 pub type Section = (&'static str, String);
 
 /// All parts, in the order of the page. While a run goes on, there is no verdict yet.
-pub fn sections(runs: &[Run], live: bool) -> Vec<Section> {
+pub fn sections(runs: &[Run], prices: &Prices, live: bool) -> Vec<Section> {
+    let bills = |run| if live { String::new() } else { bill(run, prices) };
     let summary = if live { runs.iter().map(so_far).collect() } else { summary(runs) };
     vec![
         ("summary", summary),
         ("figures", runs.iter().map(|run| figures_table(run, runs.len() > 1)).collect()),
         ("pictures", pictures(runs)),
+        ("bills", runs.iter().map(bills).collect()),
         ("decisions", runs.iter().enumerate().map(|(n, run)| decisions(run, n, runs.len())).collect()),
         ("scenario", runs.iter().enumerate().map(|(n, run)| scenario(run, n, runs.len())).collect()),
     ]
@@ -113,6 +116,56 @@ fn figure(id: &str, caption: &str) -> String {
          <thead></thead><tbody></tbody></table></div></details></figure>",
         escape(caption)
     )
+}
+
+/// A month of such days: a bar of its parts for each target, on one scale, and the lines with the prices behind them.
+fn bill(run: &Run, prices: &Prices) -> String {
+    let options = Options::default();
+    let bills: Vec<(&str, Bill)> =
+        [("eks", bill_eks(run, prices, &options)), ("lambda", bill_lambda(run, prices, &options))]
+            .into_iter()
+            .filter_map(|(target, bill)| Some((title(target), bill?)))
+            .collect();
+    let most = bills.iter().map(|(_, bill)| bill.month_usd).fold(f64::MIN_POSITIVE, f64::max);
+    let mut out = format!(
+        "<h2>The bill: thirty days, each with this run in it</h2><p class=\"soft\">{}; prices of {}, {}. \
+         A cluster's control plane counts in full; other workloads on it would share that line.</p>",
+        escape(&name(run)),
+        escape(&prices.region),
+        escape(&prices.date)
+    );
+    for (target, bill) in &bills {
+        let _ = write!(
+            out,
+            "<h3>{target}: ${:.2} a month, ${:.2} a million messages</h3><div class=\"bar\" role=\"img\" \
+             aria-label=\"{target}: ${:.2} a month\">",
+            bill.month_usd, bill.usd_per_million, bill.month_usd
+        );
+        for (n, line) in bill.month.iter().enumerate() {
+            let (share, item) = (line.usd / most * 100.0, escape(&line.item));
+            let _ = write!(out, "<i style=\"width:{share:.2}%;background:var(--c{})\" title=\"{item}\"></i>", n % 6);
+        }
+        out.push_str(
+            "</div><div class=\"wide\"><table><thead><tr><th scope=\"col\">item</th><th scope=\"col\">quantity</th>\
+             <th scope=\"col\" class=\"text\">unit</th><th scope=\"col\">USD a month</th><th scope=\"col\" class=\"text\">price from\
+             </th></tr></thead><tbody>",
+        );
+        for (n, line) in bill.month.iter().enumerate() {
+            let _ = write!(
+                out,
+                "<tr><th scope=\"row\"><span class=\"swatch\" style=\"background:var(--c{})\"></span>{}</th><td>{}</td>\
+                 <td class=\"text\">{}</td><td>{:.2}</td><td class=\"text soft\">{}</td></tr>",
+                n % 6,
+                escape(&line.item),
+                count(line.quantity.round() as u64),
+                escape(&line.unit),
+                line.usd,
+                escape(&line.source)
+            );
+        }
+        out.push_str("</tbody></table></div>");
+    }
+    out
 }
 
 fn decisions(run: &Run, n: usize, runs: usize) -> String {
