@@ -151,6 +151,14 @@ impl SqsServer {
         receive::take(&self.state, &hosted, &receive::Poll { max, visibility: None, wait, attempt: None }).await
     }
 
+    /// Answers a request without HTTP: the action's name and its JSON.
+    ///
+    /// # Errors
+    /// As the action.
+    pub async fn call(&self, action: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+        http::Call::new(self.state.clone(), action, &self.address.to_string(), body).answer().await
+    }
+
     /// Puts other faults in force.
     pub fn set_faults(&self, faults: Faults) {
         self.state.set_faults(faults);
