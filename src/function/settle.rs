@@ -1,6 +1,7 @@
 //! Settles what the response alone cannot: visibility of what comes again, and dead letters.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +41,29 @@ struct Ended {
     rejected: Vec<(Arc<Message>, String)>,
 }
 
+impl Ended {
+    fn is_empty(&self) -> bool {
+        self.comes_again.is_empty() && self.rejected.is_empty()
+    }
+}
+
+/// What calls have settled.
+#[derive(Default)]
+struct Settled {
+    /// Ids that the dead-letter queue took.
+    dead_letters: Vec<String>,
+    /// Messages that had another owner by then.
+    lost_leases: u64,
+}
+
+/// Ends with the calls under way; never, if there are none.
+async fn under_way<F: Future<Output = Settled>>(settling: &mut Option<Pin<Box<F>>>) -> Settled {
+    match settling {
+        Some(settling) => settling.await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Settler {
     pub(super) fn new(config: &Config) -> Self {
         Self {
@@ -61,25 +85,41 @@ impl Settler {
         (journal, seen): (&Journal, &mut Seen),
     ) {
         let mut started: HashMap<String, SystemTime> = HashMap::new();
-        let mut some = Vec::new();
-        while events.recv_many(&mut some, AT_ONCE).await > 0 {
-            let mut ended = Ended::default();
-            for event in some.drain(..) {
-                match event {
-                    Event::Started(message) => {
-                        started.insert(message.id.clone(), SystemTime::now());
-                    }
-                    Event::Ended(message, verdict) => {
-                        let started = started.remove(&message.id);
-                        let times = Times { received, started, finished: SystemTime::now() };
-                        journal.message(&message, times, word(&verdict));
-                        seen.ended(&message, times, word(&verdict));
-                        self.sort(message, verdict, open, &mut ended);
+        let (mut some, mut ended, mut all_ended) = (Vec::new(), Ended::default(), false);
+        let mut settling = None;
+        loop {
+            if settling.is_none() && !ended.is_empty() {
+                // Boxed: the SDK's futures are large, and most batches need none of them.
+                settling = Some(Box::pin(self.settle_ended(source_arn, std::mem::take(&mut ended))));
+            }
+            // Events are read while calls are under way, so that their times are right.
+            tokio::select! {
+                count = events.recv_many(&mut some, AT_ONCE), if !all_ended => {
+                    all_ended = count == 0;
+                    for event in some.drain(..) {
+                        match event {
+                            Event::Started(message) => {
+                                started.insert(message.id.clone(), SystemTime::now());
+                            }
+                            Event::Ended(message, verdict) => {
+                                let started = started.remove(&message.id);
+                                let times = Times { received, started, finished: SystemTime::now() };
+                                journal.message(&message, times, word(&verdict));
+                                seen.ended(&message, times, word(&verdict));
+                                self.sort(message, verdict, open, &mut ended);
+                            }
+                        }
                     }
                 }
+                settled = under_way(&mut settling) => {
+                    settling = None;
+                    settled.dead_letters.iter().for_each(|id| open.finish(id));
+                    seen.metrics.lost_lease.add(settled.lost_leases);
+                }
             }
-            // Boxed: the SDK's futures are large, and most batches need none of them.
-            Box::pin(self.settle_ended(source_arn, ended, open, seen)).await;
+            if all_ended && settling.is_none() && ended.is_empty() {
+                return;
+            }
         }
     }
 
@@ -116,20 +156,21 @@ impl Settler {
         ended.comes_again.push((message, after));
     }
 
-    async fn settle_ended(&self, source_arn: Option<&str>, mut ended: Ended, open: &mut Open<'_>, seen: &mut Seen) {
-        if ended.comes_again.is_empty() && ended.rejected.is_empty() {
-            return;
-        }
+    async fn settle_ended(&self, source_arn: Option<&str>, mut ended: Ended) -> Settled {
+        let mut settled = Settled::default();
         let source = match self.source(source_arn).await {
             Ok(source) => source,
-            Err(error) => return tracing::warn!(%error, "visibility timeouts stay as they are"),
+            Err(error) => {
+                tracing::warn!(%error, "visibility timeouts stay as they are");
+                return settled;
+            }
         };
         let rejected: Vec<_> = ended.rejected.iter().map(|(message, reason)| (&**message, reason.as_str())).collect();
         if !rejected.is_empty() {
             let taken = source.dead_letters.send(&rejected).await;
             for ((message, _), taken) in ended.rejected.iter().zip(taken) {
                 match taken {
-                    Ok(()) => open.finish(&message.id),
+                    Ok(()) => settled.dead_letters.push(message.id.clone()),
                     Err(error) => {
                         tracing::error!(id = message.id, %error, "a rejected message is retried instead");
                         ended.comes_again.push((message.clone(), self.backoff(message)));
@@ -140,9 +181,10 @@ impl Settler {
         let known = ended.comes_again.iter().filter(|(message, _)| !message.receipt_handle.is_empty());
         let changes: Vec<_> = known.map(|(m, after)| (m.receipt_handle.as_str(), rounded_up(*after))).collect();
         for error in source.queue.change_visibility(&changes).await.into_iter().filter_map(Result::err) {
-            seen.metrics.lost_lease.add(u64::from(error.lost_lease()));
+            settled.lost_leases += u64::from(error.lost_lease());
             tracing::warn!(%error, "a visibility timeout stays as it is");
         }
+        settled
     }
 
     fn backoff(&self, message: &Message) -> Duration {
