@@ -105,11 +105,21 @@ pub struct Options {
     pub arm: bool,
     /// Bytes of logs a message (0: logs are left out).
     pub log_bytes: f64,
+    /// The run is a stretch of an even load, and the month is made of such stretches; otherwise every day has the run
+    /// once, and is idle for the rest (false).
+    pub even_load: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { free_tier: false, hosting: Hosting::Fargate, control_plane_share: 1.0, arm: true, log_bytes: 0.0 }
+        Self {
+            free_tier: false,
+            hosting: Hosting::Fargate,
+            control_plane_share: 1.0,
+            arm: true,
+            log_bytes: 0.0,
+            even_load: false,
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! `load`, `sqs`, `scaling`, `run` and `cost` are pure: they take `now` and their chance as arguments, import nothing
 //! but std, serde and each other downwards, and are shared by the engines.
 
+pub mod advise;
 pub mod aws;
 pub mod command;
 pub mod cost;

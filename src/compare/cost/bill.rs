@@ -47,7 +47,7 @@ pub struct Line {
 /// The worker's bill; `None` if the run has no such target.
 pub fn bill_eks(run: &Run, prices: &Prices, options: &Options) -> Option<Bill> {
     let target = run.targets.eks.as_ref()?;
-    let days = Days::of(run, target);
+    let days = Days::of(run, target, options);
     let minimum = number(run, "/eks/keda/idleReplicaCount").unwrap_or(days.setting("/eks/keda/minReplicaCount"));
     let mut lines = Lines { prices, options, lines: Vec::new() };
     lines.pods(&days, minimum);
@@ -64,7 +64,7 @@ pub fn bill_eks(run: &Run, prices: &Prices, options: &Options) -> Option<Bill> {
 /// The function's bill; `None` if the run has no such target.
 pub fn bill_lambda(run: &Run, prices: &Prices, options: &Options) -> Option<Bill> {
     let target = run.targets.lambda.as_ref()?;
-    let days = Days::of(run, target);
+    let days = Days::of(run, target, options);
     let mut lines = Lines { prices, options, lines: Vec::new() };
     let duration = if options.arm { &prices.lambda_arm } else { &prices.lambda_x86 };
     lines.add("Lambda duration", days.month(target.usage.gb_seconds.unwrap_or(0.0)), duration);
@@ -90,9 +90,12 @@ struct Days<'a> {
 }
 
 impl<'a> Days<'a> {
-    fn of(run: &'a Run, target: &'a Target) -> Self {
+    fn of(run: &'a Run, target: &'a Target, options: &Options) -> Self {
         let last = target.samples.last().map(|sample| sample.t);
         let length = target.floor_seconds.or(target.drain_seconds).or(last).unwrap_or(0.0);
+        if options.even_load && length > 0.0 {
+            return Self { run, target, idle: 0.0, a_month: DAYS * DAY / length };
+        }
         Self { run, target, idle: (DAY - length).max(0.0), a_month: DAYS * DAY / length.max(DAY) }
     }
 
