@@ -156,10 +156,8 @@ impl Host for Eks {
                     self.ask(pod, stage);
                 }
             }
-            Event::Linger { pod, epoch } => {
-                if self.pods[pod as usize].linger_over(epoch, stage, kind) {
-                    self.polling.push_back(pod);
-                }
+            Event::Linger { pod, epoch } if self.pods[pod as usize].linger_over(epoch, stage, kind) => {
+                self.polling.push_back(pod);
             }
             Event::Flush { pod, epoch } => self.pods[pod as usize].flush_due(epoch, stage),
             Event::Heartbeat { pod } => self.pods[pod as usize].heartbeat(stage, kind),
@@ -167,11 +165,9 @@ impl Host for Eks {
                 self.pods[pod as usize].poll_over(stage, kind);
                 self.remove_if_drained(pod, stage.now);
             }
-            Event::DrainOver { pod } => {
-                if self.pods[pod as usize].state == State::Draining {
-                    self.pods[pod as usize].drain_over(stage, kind);
-                    self.remove_if_drained(pod, stage.now);
-                }
+            Event::DrainOver { pod } if self.pods[pod as usize].state == State::Draining => {
+                self.pods[pod as usize].drain_over(stage, kind);
+                self.remove_if_drained(pod, stage.now);
             }
             _ => {}
         }

@@ -93,7 +93,7 @@ fn source(call: &Call<'_>, arn: Option<&String>) -> Result<Arc<Hosted>, Error> {
     if !arn.starts_with("arn:") {
         return Err(Error::value(arn, "SourceArn", "The ARN is not valid."));
     }
-    call.state.find_arn(arn).ok_or_else(|| not_found())
+    call.state.find_arn(arn).ok_or_else(not_found)
 }
 
 /// `StartMessageMoveTask`.
@@ -157,7 +157,7 @@ pub fn cancel(call: &Call<'_>) -> Result<Value, Error> {
     let decoded: Option<Value> = BASE64.decode(&handle).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let arn = decoded.as_ref().and_then(|task| task["sourceArn"].as_str());
     let arn = arn.ok_or_else(|| Error::value(&handle, "TaskHandle", "The task handle is not valid."))?;
-    let hosted = call.state.find_arn(arn).ok_or_else(|| not_found())?;
+    let hosted = call.state.find_arn(arn).ok_or_else(not_found)?;
     let task = hosted.lock().moves.iter().find(|task| task.handle == handle && task.is_running()).cloned();
     let task = task.ok_or_else(|| Error::new(Code::ResourceNotFound, "The task does not exist or is not running."))?;
     task.cancelled.store(true, Ordering::Relaxed);
