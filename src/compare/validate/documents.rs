@@ -19,7 +19,9 @@ pub struct DocumentError {
 /// # Errors
 /// Text that is no YAML (JSON is YAML).
 pub fn documents(name: &str, text: &str) -> Result<Vec<Value>, DocumentError> {
-    let trees = serde_saphyr::from_multiple::<Tree>(text)
+    // YAML 1.2's booleans: in CloudFormation, Yes and On are names.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let trees = serde_saphyr::from_multiple_with_options::<Tree>(text, options)
         .map_err(|error| DocumentError { name: name.to_owned(), error: Box::new(error) })?;
     Ok(trees.into_iter().map(|Tree(value)| value).filter(|value| !value.is_null()).collect())
 }
