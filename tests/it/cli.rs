@@ -55,6 +55,8 @@ fn wrong_input_exits_64_and_names_what_to_change() {
         (&["report", "missing.json"], "missing.json"),
         (&["report", &newer], "its schema is twinscale/run/9"),
         (&["report", &no_run], "it is no run.json"),
+        (&["compare", "--seeds", "5"], "--engine simulated"),
+        (&["compare", "--engine", "simulated", "--speed", "2"], "--speed: leave it out"),
         (&["sqs", "--port", "70000"], "--port"),
         (&["frobnicate"], "frobnicate"),
         (&[], "Usage"),

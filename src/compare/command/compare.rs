@@ -12,13 +12,13 @@ use super::aws::Deployed;
 use super::live::Live;
 use super::output::{self, Format};
 use super::progress::Bars;
+use super::seeds;
 use crate::compare::cost::Prices;
 use crate::compare::local;
 use crate::compare::prices;
 use crate::compare::run::Run;
 use crate::compare::scenario::Scenario;
 use crate::compare::scenario::manifests::Manifest;
-use crate::compare::sim;
 use crate::workload::{Wait, parse_duration};
 
 /// Run one workload through EKS with KEDA and through Lambda, and compare them
@@ -59,6 +59,9 @@ pub struct Compare {
     /// Show the run in a browser while it goes on, on this port of loopback [default port: a free one]
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     live: Option<u16>,
+    /// Simulate with so many seeds, and print medians and ranges; run.json is the first seed's
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: u64,
     #[command(flatten)]
     overrides: Overrides,
     #[command(flatten)]
@@ -154,6 +157,10 @@ impl Compare {
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let (scenario, warnings) = self.overrides.resolve(&self.scenario)?;
         let prices = prices::read(self.prices.as_deref())?;
+        if self.seeds > 1 && self.engine != Engine::Simulated {
+            let what = "only the simulated engine has other luck at no cost: add --engine simulated".to_owned();
+            return Err(CommandError::Flag { flag: "--seeds", what });
+        }
         let run = match self.engine {
             Engine::Local => self.locally(&scenario, &prices, warnings)?,
             Engine::Simulated => self.simulated(&scenario, warnings)?,
@@ -179,14 +186,19 @@ impl Compare {
         if self.live.is_some() {
             return flag("--live", "leave it out: the simulated engine is done before a page could be opened");
         }
-        let mut run = sim::run(scenario);
-        if self.target == Which::Eks {
-            run.targets.lambda = None;
+        let mut runs = seeds::simulate(scenario, self.seeds);
+        for run in &mut runs {
+            if self.target == Which::Eks {
+                run.targets.lambda = None;
+            }
+            if self.target == Which::Lambda {
+                run.targets.eks = None;
+            }
         }
-        if self.target == Which::Lambda {
-            run.targets.eks = None;
-        }
+        let summary = (self.seeds > 1).then(|| seeds::summary(&runs));
+        let mut run = runs.swap_remove(0);
         run.warnings.splice(0..0, warnings);
+        run.warnings.extend(summary);
         Ok(run)
     }
 

@@ -17,6 +17,7 @@ mod live;
 mod output;
 mod progress;
 mod report;
+mod seeds;
 mod sqs;
 
 pub use compare::Compare;
