@@ -9,7 +9,7 @@ use super::error::{Code, Error};
 use super::hosted::{Bill, Hosted, Inner};
 use super::http::{Call, json};
 use super::state::Event;
-use crate::compare::sqs::{Handle, HandleError};
+use crate::compare::sqs::Handle;
 
 /// A delete, or a change of visibility; the shape of a batch entry, and of a request with its own `QueueUrl`.
 #[derive(Deserialize)]
@@ -96,8 +96,7 @@ fn delete_one(
     let (text, handle) = handle(call, hosted, held)?;
     match inner.queue.delete(now, handle) {
         Ok(Some(message)) => call.state.tell(now, hosted, &message.payload, Event::Deleted),
-        // A purge takes slots away too, so a handle from before it is as good as one whose message is deleted.
-        Ok(None) | Err(HandleError::Invalid) => {}
+        Ok(None) => {}
         Err(error) => return Err(Error::handle(error, text, None)),
     }
     Ok(())

@@ -130,9 +130,8 @@ pub async fn take(state: &State, hosted: &Hosted, poll: &Poll<'_>) -> Result<Vec
     if !out.is_empty() || !long {
         return Ok(out);
     }
-    let deadline = pin!(clock_sleep(state, until));
-    let mut deadline = deadline;
-    let mut _waiting = None;
+    let mut deadline = pin!(state.clock.sleep_until(until));
+    let mut waiting = None;
     loop {
         let mut woken = pin!(hosted.arrived.notified());
         woken.as_mut().enable();
@@ -140,9 +139,7 @@ pub async fn take(state: &State, hosted: &Hosted, poll: &Poll<'_>) -> Result<Vec
         {
             // Counted among those that wait before it looks, so that nothing arrives unheard in between.
             let mut inner = hosted.lock();
-            if _waiting.is_none() {
-                _waiting = Some(hosted.wait(&mut inner));
-            }
+            waiting.get_or_insert_with(|| hosted.wait(&mut inner));
             take_now(state, hosted, &mut inner, now, poll, long, &mut out)?;
             state.depart(hosted, inner, now);
         }
@@ -151,13 +148,9 @@ pub async fn take(state: &State, hosted: &Hosted, poll: &Poll<'_>) -> Result<Vec
         }
         tokio::select! {
             () = woken => {}
-            () = &mut deadline => return Ok(out),
+            _ = &mut deadline => return Ok(out),
         }
     }
-}
-
-async fn clock_sleep(state: &State, until: Duration) {
-    state.clock.sleep_until(until).await;
 }
 
 /// One look at the queue, under its lock.
