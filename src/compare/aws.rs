@@ -134,12 +134,17 @@ async fn prepare(
 ) -> Result<Option<Deployed>, AwsError> {
     let Some(queue) = queue else { return Ok(None) };
     let journal = journal.ok_or(AwsError::NoJournal { target })?;
-    let queue = connect(queue, options).await?;
-    let journal = connect(journal, options).await?;
+    let (queue, messages) = connect(queue, options).await?;
+    if messages > 0 && !options.not_empty {
+        return Err(AwsError::NotEmpty { name: queue.name().to_owned(), messages });
+    }
+    // What the journal holds already is welcome: hosts that were there before the run said so in it.
+    let (journal, _) = connect(journal, options).await?;
     Ok(Some(Deployed { target, queue, journal }))
 }
 
-async fn connect(url: &str, options: &Options) -> Result<Queue, AwsError> {
+/// The queue, and how many messages it holds.
+async fn connect(url: &str, options: &Options) -> Result<(Queue, u64), AwsError> {
     let failed = |error| AwsError::Queue { url: url.to_owned(), error };
     let tuning = Tuning { attempt_timeout: Duration::from_secs(25) };
     let queue = match &options.endpoint {
@@ -148,10 +153,7 @@ async fn connect(url: &str, options: &Options) -> Result<Queue, AwsError> {
     };
     let queue = queue.map_err(failed)?;
     let messages = all(queue.depth().await.map_err(failed)?);
-    if messages > 0 && !options.not_empty {
-        return Err(AwsError::NotEmpty { name: queue.name().to_owned(), messages });
-    }
-    Ok(queue)
+    Ok((queue, messages))
 }
 
 fn all(depth: Depth) -> u64 {

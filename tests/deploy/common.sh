@@ -4,6 +4,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 here=$PWD/tests/deploy
 tools=$PWD/target/deploy # set up by tools.sh
 checks=$tools/checks/bin sam=$tools/sam/bin
+twinscale=${TWINSCALE:-$PWD/target/release/twinscale} # `make build` makes it
 work=$tools/work # what a run leaves behind
 mkdir -p "$work"
 

@@ -2,6 +2,7 @@
 
 usage: drive.py refuses-plain-http STACK      drive.py bridge STACK      drive.py function STACK
        drive.py prepare-eks STATE.json ENV KEYS      drive.py may-not KEYS      drive.py worker | drained
+       drive.py queue-urls STACK      drive.py compared RUN.json MESSAGES
 """
 
 import http.client
@@ -178,8 +179,9 @@ def prepare_eks(state, environment, keys):
         f"AWS_ACCESS_KEY_ID={given['AccessKeyId']}\nAWS_SECRET_ACCESS_KEY={given['SecretAccessKey']}\n"
         f"AWS_SESSION_TOKEN={given['SessionToken']}\n"
     )
+    journal = sqs.create_queue(QueueName=f"{NAME}-journal")["QueueUrl"]
     Path(environment).write_text(
-        f"QUEUE_URL={url}\nDLQ_URL={dead}\nAWS_ENDPOINT_URL={ENDPOINT}\nAWS_EC2_METADATA_DISABLED=true\n"
+        f"JOURNAL_QUEUE_URL={journal}\nQUEUE_URL={url}\nDLQ_URL={dead}\nAWS_ENDPOINT_URL={ENDPOINT}\nAWS_EC2_METADATA_DISABLED=true\n"
     )
 
 
@@ -210,6 +212,26 @@ def may_not(keys):
     print(f"-- worker: its role is refused to {', '.join(refused)}")
 
 
+def queue_urls(stack):
+    """The flags of `compare --engine aws` for what is deployed here."""
+    at = outputs(stack)
+    url = sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
+    print(f"--eks-queue-url {url} --journal-queue-url {url}-journal")
+    print(f"--lambda-queue-url {at['QueueUrl']} --lambda-journal-queue-url {at['JournalQueueUrl']}")
+
+
+def compared(path, messages):
+    """Every message done on both targets, none lost."""
+    run = json.loads(Path(path).read_text())
+    check(run["schema"] == "twinscale/run/1" and run["engine"] == "aws", f"{path} is no run of the engine aws")
+    for name in ("eks", "lambda"):
+        target = run["targets"][name]
+        counted = target["messages"]
+        check((counted["sent"], counted["done"], counted["lost"]) == (messages, messages, 0), f"{name}: {counted}")
+        check(target["drain_seconds"] and target["latency_seconds"] and target["unavailable"], f"{name}: {target}")
+        print(f"-- compare --engine aws: {name} did {counted['done']} of {messages} in {target['drain_seconds']:.1f} s")
+
+
 def worker():
     """Fills the queue that the pod consumes, and waits until it has begun but not ended."""
     url = sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
@@ -238,6 +260,8 @@ if __name__ == "__main__":
         "function": function,
         "prepare-eks": prepare_eks,
         "may-not": may_not,
+        "queue-urls": queue_urls,
+        "compared": lambda path, messages: compared(path, int(messages)),
         "worker": worker,
         "drained": drained,
     }[command](*arguments)

@@ -61,6 +61,11 @@ if [ "$containers" = podman ] && [ -e "$work/state.json" ]; then
     kubectl kustomize "$work/eks/overlays/emulator" > "$work/emulator-played.yaml"
     pod=yes
     podman kube play --quiet "$work/emulator-played.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log" && fail "podman kube play"; }
+    flags=$(drive queue-urls "$stack")
+    # shellcheck disable=SC2086 # the flags are words
+    AWS_ENDPOINT_URL=$endpoint "$twinscale" compare --engine aws $flags --messages 100 --limit 5m --out "$work/aws" \
+        > "$work/compare.log" 2>&1 || { tail -20 "$work/compare.log" && fail "compare --engine aws"; }
+    drive compared "$work/aws/run.json" 100
     drive worker
     container=$(podman ps --format '{{.Names}}' | grep -m1 -- -worker)
     [ "$(podman inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.Config.User}}' "$container")" = "true 65532:65532" ] \

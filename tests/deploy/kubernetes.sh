@@ -50,8 +50,6 @@ done
     --skip-check CKV_K8S_43,CKV_K8S_15,CKV_K8S_35,CKV_K8S_14,CKV_K8S_8,CKV2_K8S_6
 "$checks/hadolint" eks/Dockerfile
 
-twinscale=target/release/twinscale
-[ -x "$twinscale" ] || cargo build --release --locked --bin twinscale
 state=()
 [ -e "$work/state.json" ] && state=(--terraform "$work/state.json")
 "$twinscale" validate --settings deploy/settings.yaml --kubernetes "$work/production.yaml" "${state[@]}" --template sam/template.yaml

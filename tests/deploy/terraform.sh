@@ -36,10 +36,10 @@ say "terraform test: $(grep -o '[0-9]* passed, [0-9]* failed' "$work/terraform.l
 
 # No account to plan against: the example's plan wants nothing from AWS but what the provider computes.
 if [ "$stub" = yes ]; then
-    quietly terraform -chdir="$module" plan -no-color -input=false -var-file examples/production.tfvars -out "$work/plan"
+    quietly terraform -chdir="$module" plan -no-color -input=false -var-file examples/production.tfvars -var journal=true -out "$work/plan"
     terraform -chdir="$module" show -json "$work/plan" > "$work/plan.json" 2> /dev/null
     quietly terraform -chdir="$module" apply -no-color -input=false -auto-approve -state="$work/terraform.tfstate" \
-        -var-file examples/production.tfvars
+        -var-file examples/production.tfvars -var journal=true
     terraform -chdir="$module" show -json "$work/terraform.tfstate" > "$work/state.json" 2> /dev/null
     terraform -chdir="$module" output -state="$work/terraform.tfstate" -raw kustomize_target > "$work/target.yaml" 2> /dev/null
     # CKV_AWS_136: images are no secrets; AES-256 with the registry's own key costs nothing.
