@@ -124,7 +124,7 @@ async fn both_targets_retry_and_reject_just_the_messages_that_were_drawn() {
     let (done, rejected, retried) = drawn(&work, 200);
     for target in [on_eks(scenario.clone(), 10.0).await, on_lambda(scenario, 10.0).await] {
         let messages = &target.messages;
-        assert_all_done(&target, 300);
+        assert_all_done(&target, 200);
         assert_eq!(
             (messages.done, messages.rejected, messages.retried),
             (done, rejected, Some(retried)),
