@@ -32,7 +32,7 @@ lint: ## formatting, clippy, both feature sets
 	$(CARGO) clippy --locked --no-default-features --bins -- -D warnings
 
 deny: ## licences, sources and banned crates of the dependencies
-	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features
 	$(CARGO) deny check bans licenses sources
 
 bench: build ## every speed, size and cost claim, as ratios
