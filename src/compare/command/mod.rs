@@ -11,6 +11,7 @@ use super::scenario::ScenarioError;
 use super::scenario::manifests::ManifestError;
 use super::validate::{self, Validate};
 
+mod advise;
 mod aws;
 mod compare;
 mod live;
@@ -50,6 +51,8 @@ Exit codes: 0 all went well, 1 messages were lost or never drained, 64 bad input
 #[derive(Debug, Subcommand)]
 enum Command {
     Compare(Box<Compare>),
+    Advise(Box<advise::Advise>),
+    BreakEven(Box<advise::BreakEven>),
     Report(Report),
     Sqs(Sqs),
     Validate(Validate),
@@ -125,6 +128,8 @@ impl Twinscale {
         };
         let done = match cli.command {
             Command::Compare(compare) => compare.run(),
+            Command::Advise(advise) => advise.run(),
+            Command::BreakEven(sweep) => sweep.run(),
             Command::Report(report) => report.run(),
             Command::Sqs(sqs) => sqs.run(),
             Command::Validate(validate) => validate.run(&mut io::stdout().lock()).map_err(CommandError::from),
