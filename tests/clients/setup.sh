@@ -9,6 +9,18 @@ mkdir -p "$to/npm"
 pinned=$(cat "$here/requirements.txt" "$here/package-lock.json" "$here/.npmrc" | cksum)
 [ "$(cat "$to/installed" 2>/dev/null)" = "$pinned" ] && exit 0
 
+# Python and npm are Debian's packages where nothing else brought them.
+missing=()
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+command -v npm >/dev/null || missing+=(npm)
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "$0: install ${missing[*]}, and run it again" >&2
+        exit 1
+    fi
+    apt-get update -q && apt-get install -yq --no-install-recommends "${missing[@]}"
+fi
+
 python3 -m venv "$to/venv"
 "$to/venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
 cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$to/npm/"

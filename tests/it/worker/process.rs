@@ -49,6 +49,13 @@ impl Process {
         eventually("the worker listens", || self.addr_file.exists()).await;
         std::fs::read_to_string(&self.addr_file).expect("written in one go")
     }
+
+    /// Waits until so many handlers have begun. What the queue counts as in flight may still be on its way to the worker,
+    /// which would rightly give it back when told to stop.
+    async fn has_begun(&self, handlers: usize) {
+        let (addr, begun) = (self.addr().await, format!("twinscale_age_at_start_seconds_count {handlers}\n"));
+        eventually("handlers have begun", || get(&addr, "/metrics").contains(&begun)).await;
+    }
 }
 
 fn command(endpoint: &str) -> Command {
@@ -85,6 +92,7 @@ async fn a_drained_worker_has_finished_what_it_began_given_the_rest_back_and_exi
     let settings = [("CONCURRENCY", "4"), ("PREFETCH", "6"), ("WORK_WAIT", "1500ms")];
     let mut worker = Process::start(&sqs.endpoint, &settings);
     eventually("all are held", || sqs.counts("jobs").in_flight == 10).await;
+    worker.has_begun(4).await;
     worker.signal(Signal::SIGTERM);
     eventually("what has not begun is visible at once", || sqs.counts("jobs").visible == 6).await;
     assert_eq!(worker.exit_code().await, Some(0));
@@ -97,7 +105,7 @@ async fn past_the_drain_budget_handlers_are_aborted_given_back_and_the_exit_code
     let sqs = Sqs::start(Duration::from_secs(60), 10).await;
     sqs.send("jobs", 0..3).await;
     let mut worker = Process::start(&sqs.endpoint, &[("WORK_WAIT", "60s"), ("DRAIN_BUDGET_MS", "300")]);
-    eventually("all are held", || sqs.counts("jobs").in_flight == 3).await;
+    worker.has_begun(3).await;
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.exit_code().await, Some(75));
     assert_eq!(sqs.counts("jobs").visible, 3);
@@ -108,7 +116,7 @@ async fn a_second_signal_forces_with_130() {
     let sqs = Sqs::start(Duration::from_secs(60), 10).await;
     sqs.send("jobs", 0..1).await;
     let mut worker = Process::start(&sqs.endpoint, &[("WORK_WAIT", "60s")]);
-    eventually("it is held", || sqs.counts("jobs").in_flight == 1).await;
+    worker.has_begun(1).await;
     let began = Instant::now();
     worker.signal(Signal::SIGTERM);
     let addr = worker.addr().await;
