@@ -15,7 +15,7 @@ BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 GATEWAY_PORT=4566 IOT_MTLS_ENABLED=
 ministack=$!
 pod=no
 stop() {
-    [ "$pod" = no ] || podman pod rm -f worker-pod > /dev/null 2>&1 || true
+    [ "$pod" = no ] || podman pod rm -f worker-pod-0 > /dev/null 2>&1 || true
     kill "$ministack" 2> /dev/null || true
 }
 trap stop EXIT
