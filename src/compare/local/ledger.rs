@@ -10,46 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::sqs_server::{Bill, Event};
 use crate::compare::run::{Bucket, Latency, Messages, Requests, latencies};
 use crate::handler::Outcome;
 use crate::workload::Work;
-
-/// What happens to one message at the target's queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The queue accepted it.
-    Sent,
-    /// A receive brought it, for the `receive_count`th time.
-    Delivered {
-        /// `ApproximateReceiveCount`.
-        receive_count: u32,
-    },
-    /// Its visibility was set anew: zero gives it back.
-    Visibility(Duration),
-    /// It was deleted.
-    Deleted,
-    /// Its receive count exceeded the limit: the queue moved it to the dead-letter queue.
-    Redriven,
-    /// A consumer sent it to the dead-letter queue.
-    Rejected,
-    /// Its retention passed.
-    Expired,
-}
-
-/// A request that SQS bills, by action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// SendMessage and SendMessageBatch.
-    Send,
-    /// ReceiveMessage that brought something.
-    Receive,
-    /// ReceiveMessage that brought nothing.
-    EmptyReceive,
-    /// DeleteMessage and DeleteMessageBatch.
-    Delete,
-    /// ChangeMessageVisibility and its batch.
-    ChangeVisibility,
-}
 
 /// How far a target is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,15 +106,22 @@ impl Ledger {
         });
     }
 
+    /// Notes that a consumer sent message `number` to the dead-letter queue; its delete then closes it.
+    pub fn rejected(&self, number: u64) {
+        if let Some(record) = self.books().messages.get_mut(&number) {
+            record.rejected = true;
+        }
+    }
+
     /// Notes a request that costs as much as `billed` of them: one for each 64 KiB that it carries.
-    pub fn request(&self, action: Action, billed: u64) {
+    pub fn request(&self, action: Bill, billed: u64) {
         let mut books = self.books();
         // Pods that wait for the load ask before it comes; requests count from the first send on.
-        if action != Action::Send && books.first_send.is_none() {
+        if action != Bill::Send && books.first_send.is_none() {
             return;
         }
         books.requests.0[action as usize] += billed;
-        if action == Action::Delete {
+        if action == Bill::Delete {
             books.until_last_delete = books.requests;
         }
     }
@@ -220,7 +191,6 @@ impl Books {
                 record.visibility = None;
             }
             Event::Visibility(visibility) => record.visibility = Some(visibility),
-            Event::Rejected => record.rejected = true,
             Event::Deleted | Event::Redriven | Event::Expired if record.closed => {}
             Event::Deleted => {
                 record.closed = true;
@@ -291,7 +261,7 @@ mod tests {
             ledger.note(secs(2), number, delivered(1));
         }
         ledger.note(secs(3), 0, Event::Deleted);
-        ledger.note(secs(4), 1, Event::Rejected);
+        ledger.rejected(1);
         assert_eq!(ledger.follow().borrow().open(), 3, "a rejected message is open until it is deleted");
         ledger.note(secs(5), 1, Event::Deleted);
         ledger.note(secs(6), 2, Event::Redriven);
@@ -335,14 +305,14 @@ mod tests {
     #[test]
     fn requests_count_from_the_first_send_to_the_last_delete() {
         let ledger = Ledger::new(Work::default());
-        ledger.request(Action::EmptyReceive, 1);
+        ledger.request(Bill::EmptyReceive, 1);
         ledger.note(secs(1), 1, Event::Sent);
-        ledger.request(Action::Send, 1);
-        ledger.request(Action::Receive, 1);
+        ledger.request(Bill::Send, 1);
+        ledger.request(Bill::Receive, 1);
         ledger.note(secs(1), 1, delivered(1));
         ledger.note(secs(2), 1, Event::Deleted);
-        ledger.request(Action::Delete, 1);
-        ledger.request(Action::EmptyReceive, 1);
+        ledger.request(Bill::Delete, 1);
+        ledger.request(Bill::EmptyReceive, 1);
         let requests = ledger.close(0).requests;
         assert_eq!(requests.per_message(1), Some(3.0));
         assert_eq!(requests.empty_receive, Some(0));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::LocalError;
 use super::clock::Clock;
 use super::hosts::Address;
-use super::ledger::{self, Action, Ledger};
+use super::ledger::Ledger;
 use super::sqs_server::{Bill, Event, Options, SqsServer, Watch};
 use crate::compare::scaling::Counts;
 use crate::compare::scenario::Scenario;
@@ -81,28 +81,15 @@ struct Books {
 
 impl Watch for Books {
     fn message(&self, now: Duration, queue: &str, body: &str, event: Event) {
-        let event = match (queue == self.dlq, event) {
-            (true, Event::Sent) => ledger::Event::Rejected,
+        match (queue == self.dlq, event) {
+            (true, Event::Sent) => self.ledger.rejected(number(body)),
             // Nobody works on dead letters during a run.
-            (true, _) => return,
-            (false, Event::Sent) => ledger::Event::Sent,
-            (false, Event::Delivered { receive_count }) => ledger::Event::Delivered { receive_count },
-            (false, Event::Visibility(visibility)) => ledger::Event::Visibility(visibility),
-            (false, Event::Deleted) => ledger::Event::Deleted,
-            (false, Event::Redriven) => ledger::Event::Redriven,
-            (false, Event::Expired) => ledger::Event::Expired,
-        };
-        self.ledger.note(now, number(body), event);
+            (true, _) => {}
+            (false, event) => self.ledger.note(now, number(body), event),
+        }
     }
 
     fn request(&self, _: Duration, _: &str, action: Bill, billed: u64) {
-        let action = match action {
-            Bill::Send => Action::Send,
-            Bill::Receive => Action::Receive,
-            Bill::EmptyReceive => Action::EmptyReceive,
-            Bill::Delete => Action::Delete,
-            Bill::ChangeVisibility => Action::ChangeVisibility,
-        };
         self.ledger.request(action, billed);
     }
 }
