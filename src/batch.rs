@@ -3,6 +3,8 @@
 //! It starts every message as a task of its own and answers as each one ends, so that a slow message holds nothing
 //! up. It does not know queues: the host turns each verdict into deletes, visibility changes and responses.
 
+mod lost;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,8 @@ use tracing::Instrument;
 
 use crate::handler::{Handler, Outcome};
 use crate::message::Message;
+
+pub use lost::{Key, Lost, key};
 
 /// How a message ended, before the host settles it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +36,8 @@ pub enum Verdict {
     TimedOut(Duration),
     /// Time was up before the handler answered (it was aborted) or began. Given back with visibility 0.
     Late,
+    /// Another owner has the message by now ([`Lost`]): the handler was aborted, or never began. Not settled.
+    Lost,
     /// An earlier message of its FIFO group did not finish, so this one was not started. Given back.
     Blocked,
 }
@@ -46,6 +52,7 @@ impl Verdict {
             Self::Panicked(_) => "panic",
             Self::TimedOut(_) => "timeout",
             Self::Late => "late",
+            Self::Lost => "lost",
             Self::Blocked => "blocked",
         }
     }
@@ -60,6 +67,8 @@ pub struct Limits {
     pub handler_timeout: Option<Duration>,
     /// Cancelled when time is up: the Lambda deadline less a margin, or the end of the worker's drain budget.
     pub time_up: CancellationToken,
+    /// Messages that have another owner by now.
+    pub lost: Arc<Lost>,
 }
 
 /// Something that happened to a message.
@@ -68,8 +77,12 @@ pub enum Event {
     /// Its handler is about to run.
     Started(Arc<Message>),
     /// It has ended: no task of ours holds it any more.
-    Ended(Arc<Message>, Verdict),
+    Ended(Arc<Message>, Verdict, Option<GoOn>),
 }
+
+/// Where the rest of a FIFO group waits behind a rejected message: sent once the dead-letter queue has taken it, dropped
+/// if it has not. The message is then retried, and its group stops.
+pub type GoOn = oneshot::Sender<()>;
 
 /// Runs `messages` and sends what happens to each of them to `events`, as whatever the host makes of an [`Event`];
 /// returns when all have ended.
@@ -99,7 +112,7 @@ pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
     }
     let mut tasks = JoinSet::new();
     for lane in lanes {
-        tasks.spawn(run_lane(handler.clone(), lane, limits.clone(), events.clone()));
+        tasks.spawn(run_lane(handler.clone(), lane, ordered, limits.clone(), events.clone()));
     }
     while tasks.join_next().await.is_some() {}
 }
@@ -107,6 +120,7 @@ pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
 async fn run_lane<H: Handler, E: From<Event>>(
     handler: Arc<H>,
     lane: Vec<Arc<Message>>,
+    ordered: bool,
     limits: Limits,
     events: mpsc::UnboundedSender<E>,
 ) {
@@ -114,8 +128,16 @@ async fn run_lane<H: Handler, E: From<Event>>(
     for message in lane {
         let verdict = if blocked { Verdict::Blocked } else { run_one(&handler, &message, &limits, &events).await };
         blocked |= !matches!(verdict, Verdict::Handled(Outcome::Done | Outcome::Reject { .. }));
+        let waits = ordered && matches!(verdict, Verdict::Handled(Outcome::Reject { .. }));
+        let (go_on, gone_on) = waits.then(oneshot::channel).unzip();
         // A closed receiver means that the host is gone, and with it all interest in the verdict.
-        let _ = events.send(Event::Ended(message, verdict).into());
+        let _ = events.send(Event::Ended(message, verdict, go_on).into());
+        if let Some(gone_on) = gone_on {
+            blocked = tokio::select! {
+                taken = gone_on => taken.is_err(),
+                () = limits.time_up.cancelled() => true,
+            };
+        }
     }
 }
 
@@ -132,6 +154,7 @@ async fn run_one<H: Handler, E: From<Event>>(
             Ok(permit) => permit,
             Err(_) => return Verdict::Late,
         },
+        () = limits.lost.wait(message) => return Verdict::Lost,
     };
     let _ = events.send(Event::Started(message.clone()).into());
     let span = tracing::info_span!("message", id = message.id, receive_count = message.receive_count);
@@ -147,6 +170,7 @@ async fn run_one<H: Handler, E: From<Event>>(
         biased;
         verdict = &mut handling => verdict,
         () = limits.time_up.cancelled() => Verdict::Late,
+        () = limits.lost.wait(message) => Verdict::Lost,
         () = overran => Verdict::TimedOut(limits.handler_timeout.unwrap_or_default()),
     }
 }

@@ -73,6 +73,7 @@ impl<H: Handler> Function<H> {
             concurrency: Arc::new(Semaphore::new(self.concurrency)),
             handler_timeout: self.handler_timeout,
             time_up: time_up.clone(),
+            lost: Arc::default(),
         };
         let (events, ended) = mpsc::unbounded_channel();
         let handling = batch::run(&self.handler, runnable(&batch), batch.is_fifo(), &limits, events);

@@ -91,6 +91,8 @@ impl Metrics {
             "done" => self.done.add(1),
             "reject" => self.rejected.add(1),
             "late" | "blocked" => self.late.add(1),
+            // Counted once nobody can settle it any more.
+            "lost" => {}
             _ => self.retried.add(1),
         }
     }

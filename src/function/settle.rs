@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::emf::Seen;
 use super::response::Open;
-use crate::batch::{Event, Verdict};
+use crate::batch::{Event, GoOn, Verdict};
 use crate::config::{Backoff, Config};
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
@@ -38,7 +38,7 @@ struct Source {
 #[derive(Default)]
 struct Ended {
     comes_again: Vec<(Arc<Message>, Duration)>,
-    rejected: Vec<(Arc<Message>, String)>,
+    rejected: Vec<(Arc<Message>, String, Option<GoOn>)>,
 }
 
 impl Ended {
@@ -101,12 +101,12 @@ impl Settler {
                             Event::Started(message) => {
                                 started.insert(message.id.clone(), SystemTime::now());
                             }
-                            Event::Ended(message, verdict) => {
+                            Event::Ended(message, verdict, go_on) => {
                                 let started = started.remove(&message.id);
                                 let times = Times { received, started, finished: SystemTime::now() };
-                                journal.message(&message, times, word(&verdict));
-                                seen.ended(&message, times, word(&verdict));
-                                self.sort(message, verdict, open, &mut ended);
+                                journal.message(&message, times, verdict.word());
+                                seen.ended(&message, times, verdict.word());
+                                self.sort(message, verdict, go_on, open, &mut ended);
                             }
                         }
                     }
@@ -123,7 +123,14 @@ impl Settler {
         }
     }
 
-    fn sort(&self, message: Arc<Message>, verdict: Verdict, open: &mut Open<'_>, ended: &mut Ended) {
+    fn sort(
+        &self,
+        message: Arc<Message>,
+        verdict: Verdict,
+        go_on: Option<GoOn>,
+        open: &mut Open<'_>,
+        ended: &mut Ended,
+    ) {
         let (id, receive_count) = (&message.id, message.receive_count);
         let after = match verdict {
             Verdict::Handled(Outcome::Done) => {
@@ -132,7 +139,7 @@ impl Settler {
             }
             Verdict::Handled(Outcome::Reject { reason }) => {
                 tracing::warn!(id, receive_count, reason, "rejected");
-                ended.rejected.push((message, reason));
+                ended.rejected.push((message, reason, go_on));
                 return;
             }
             Verdict::Handled(Outcome::Retry { after, reason }) => {
@@ -147,7 +154,8 @@ impl Settler {
                 tracing::warn!(id, receive_count, ?limit, "the handler took too long");
                 None
             }
-            Verdict::Late | Verdict::Blocked => {
+            // Lambda holds the leases, so that none is lost while a handler runs.
+            Verdict::Late | Verdict::Blocked | Verdict::Lost => {
                 tracing::info!(id, receive_count, ?verdict, "given back");
                 Some(Duration::ZERO)
             }
@@ -165,15 +173,20 @@ impl Settler {
                 return settled;
             }
         };
-        let rejected: Vec<_> = ended.rejected.iter().map(|(message, reason)| (&**message, reason.as_str())).collect();
+        let rejected: Vec<_> =
+            ended.rejected.iter().map(|(message, reason, _)| (&**message, reason.as_str())).collect();
         if !rejected.is_empty() {
             let taken = source.dead_letters.send(&rejected).await;
-            for ((message, _), taken) in ended.rejected.iter().zip(taken) {
+            for ((message, _, go_on), taken) in ended.rejected.into_iter().zip(taken) {
                 match taken {
-                    Ok(()) => settled.dead_letters.push(message.id.clone()),
+                    Ok(()) => {
+                        go_on.map(|go_on| go_on.send(()));
+                        settled.dead_letters.push(message.id.clone());
+                    }
                     Err(error) => {
                         tracing::error!(id = message.id, %error, "a rejected message is retried instead");
-                        ended.comes_again.push((message.clone(), self.backoff(message)));
+                        let after = self.backoff(&message);
+                        ended.comes_again.push((message, after));
                     }
                 }
             }
@@ -215,17 +228,4 @@ impl Settler {
 /// SQS counts in seconds, and a message may not come before its time; 12 hours are the most that it takes.
 fn rounded_up(after: Duration) -> Duration {
     Duration::from_secs((after.as_secs_f64().ceil() as u64).min(43_200))
-}
-
-/// How a journal names a verdict.
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Handled(Outcome::Done) => "done",
-        Verdict::Handled(Outcome::Retry { .. }) => "retry",
-        Verdict::Handled(Outcome::Reject { .. }) => "reject",
-        Verdict::Panicked(_) => "panic",
-        Verdict::TimedOut(_) => "timeout",
-        Verdict::Late => "late",
-        Verdict::Blocked => "blocked",
-    }
 }

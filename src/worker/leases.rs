@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::batch::Verdict;
+pub(super) use crate::batch::{Key, key};
 use crate::message::Message;
 
 /// SQS lets nobody hold a message for longer, extensions included.
@@ -46,13 +47,6 @@ pub(super) enum Next {
     Wait,
     /// Nothing: it has another owner by now.
     Lost,
-}
-
-/// Names a lease while it is held: a message may be held twice, after a lease was lost and it came again.
-pub(super) type Key = usize;
-
-pub(super) fn key(message: &Arc<Message>) -> Key {
-    Arc::as_ptr(message) as Key
 }
 
 #[derive(Debug)]
@@ -121,8 +115,9 @@ impl Leases {
         self.next_look
     }
 
-    /// Leases to extend now, and by how much. Looked for at intervals, so that many fit into one call.
-    pub(super) fn extendable(&mut self, now: Instant) -> Vec<(Arc<Message>, Duration)> {
+    /// Leases to extend now, and by how much. Looked for at intervals, so that many fit into one call. Messages whose 12
+    /// hours are over go to `lost`.
+    pub(super) fn extendable(&mut self, now: Instant, lost: &mut Vec<Arc<Message>>) -> Vec<(Arc<Message>, Duration)> {
         let (Some(heartbeat), Some(look)) = (self.heartbeat, self.next_look) else { return Vec::new() };
         if now < look {
             return Vec::new();
@@ -133,7 +128,13 @@ impl Leases {
         for lease in self.held.values_mut() {
             let left = LONGEST_LEASE.saturating_sub(now - lease.received);
             let wanted = heartbeat.visibility.min(Duration::from_secs(left.as_secs()));
-            if !lease.extending && !lease.lost && now - lease.extended >= old_enough && !wanted.is_zero() {
+            if lease.extending || lease.lost || now - lease.extended < old_enough {
+                continue;
+            }
+            if wanted.is_zero() {
+                lease.lost = true;
+                lost.push(lease.message.clone());
+            } else {
                 lease.extending = true;
                 lease.extended = now;
                 due.push((lease.message.clone(), wanted));
@@ -174,7 +175,7 @@ mod tests {
 
     async fn after(leases: &mut Leases, time: Duration) -> Vec<(Arc<Message>, Duration)> {
         tokio::time::advance(time).await;
-        leases.extendable(Instant::now())
+        leases.extendable(Instant::now(), &mut Vec::new())
     }
 
     #[tokio::test(start_paused = true)]
@@ -228,6 +229,10 @@ mod tests {
         let ten_before = LONGEST_LEASE - Duration::from_secs(10);
         assert_eq!(after(&mut leases, ten_before).await[0].1, Duration::from_secs(10));
         leases.extended(key(&message), false);
-        assert!(after(&mut leases, HEARTBEAT.visibility).await.is_empty());
+        tokio::time::advance(HEARTBEAT.visibility).await;
+        let mut lost = Vec::new();
+        assert!(leases.extendable(Instant::now(), &mut lost).is_empty());
+        assert_eq!(lost.len(), 1, "its handler stops");
+        assert_eq!(leases.ended(key(&message), Verdict::Lost), Next::Lost);
     }
 }

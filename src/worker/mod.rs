@@ -29,7 +29,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::batch::{self, Limits};
+use crate::batch::{self, Limits, Lost};
 use crate::config::{Config, WorkerConfig};
 use crate::handler::Handler;
 use crate::journal::Journal;
@@ -98,13 +98,16 @@ impl<H: Handler> Worker<H> {
             concurrency: Arc::new(Semaphore::new(settings.concurrency)),
             handler_timeout: self.config.handler_timeout,
             time_up: CancellationToken::new(),
+            lost: Arc::default(),
         };
         let _clock =
             AbortOnDropHandle::new(tokio::spawn(run_down(drain.clone(), limits.clone(), settings.drain_budget)));
         let capacity = settings.concurrency + settings.prefetch;
         let room = Arc::new(Room::new(capacity, settings.receive_min_room, settings.receive_linger));
         let (happened, happenings) = mpsc::unbounded_channel();
-        let settling = AbortOnDropHandle::new(tokio::spawn(self.settler(room.clone(), visibility).run(happenings)));
+        let settling = AbortOnDropHandle::new(tokio::spawn(
+            self.settler(room.clone(), limits.lost.clone(), visibility).run(happenings),
+        ));
 
         let (handler, ordered, batches) = (Arc::new(self.handler), self.queue.is_fifo(), TaskTracker::new());
         let receiver = Receiver {
@@ -140,7 +143,7 @@ impl<H: Handler> Worker<H> {
         ending(settling.await.unwrap_or_default())
     }
 
-    fn settler(&self, room: Arc<Room>, visibility: Duration) -> Settler {
+    fn settler(&self, room: Arc<Room>, lost: Arc<Lost>, visibility: Duration) -> Settler {
         let settings = &self.config.worker;
         let adaptive = settings.adaptive_concurrency.then(|| Adaptive::new(settings.concurrency));
         if let Some(adaptive) = &adaptive {
@@ -151,6 +154,7 @@ impl<H: Handler> Worker<H> {
             dead_letters: Arc::new(DeadLetters::of(self.queue.clone(), self.config.dlq_url.clone())),
             room,
             leases: Leases::new(heartbeat(settings, visibility)),
+            lost,
             backoff: self.config.backoff,
             delete_linger: settings.delete_linger,
             journal: self.journal.clone(),

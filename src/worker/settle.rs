@@ -6,6 +6,7 @@
 //!                                                      └► Reject ────► dead-letter queue ─► delete
 //! ```
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +18,7 @@ use super::adapt::Adaptive;
 use super::calls::{self, Answer};
 use super::leases::{Key, Lease, Leases, Next, key};
 use super::room::Room;
-use crate::batch::{Event, Verdict};
+use crate::batch::{Event, GoOn, Lost, Verdict};
 use crate::config::Backoff;
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
@@ -66,6 +67,8 @@ pub(super) struct Settler {
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) room: Arc<Room>,
     pub(super) leases: Leases,
+    /// Told of messages that have another owner by now, so that their handlers stop.
+    pub(super) lost: Arc<Lost>,
     pub(super) backoff: Backoff,
     pub(super) delete_linger: Duration,
     pub(super) journal: Journal,
@@ -84,8 +87,9 @@ pub(super) struct Pending {
     deleting: usize,
     delete_failures: u32,
     returns: Vec<(Arc<Message>, Duration)>,
-    returns_due: Option<Instant>,
     rejects: Vec<(Arc<Message>, String)>,
+    /// Groups that wait behind a rejected message.
+    waiting: HashMap<Key, GoOn>,
     /// Places of ended messages that are not given back to the room yet.
     owed: usize,
     tally: Tally,
@@ -121,7 +125,6 @@ impl Settler {
         loop {
             let now = Instant::now();
             self.pending.deletes_due = self.pending.deletes_due.map(|_| now);
-            self.pending.returns_due = self.pending.returns_due.map(|_| now);
             self.start_calls(calls, now);
             match calls.join_next().await {
                 Some(answer) => self.answered(answer),
@@ -149,8 +152,10 @@ impl Settler {
                     self.metrics.age_at_start_seconds.observe(age);
                 }
             }
-            Happened::Handled(Event::Ended(message, verdict)) => {
+            Happened::Handled(Event::Ended(message, verdict, go_on)) => {
                 self.pending.owed += 1;
+                self.lost.forget(key(&message));
+                self.pending.waiting.extend(go_on.map(|go_on| (key(&message), go_on)));
                 self.record(&message, &verdict);
                 self.settle(message, verdict);
             }
@@ -181,9 +186,8 @@ impl Settler {
             Next::Settle(verdict) => verdict,
             Next::Wait => return,
             Next::Lost => {
-                self.metrics.lost_lease.add(1);
-                let (id, receive_count) = (&message.id, message.receive_count);
-                return tracing::warn!(id, receive_count, "not settled: the message has another owner by now");
+                self.pending.waiting.remove(&key);
+                return self.not_ours(&message);
             }
         };
         let (id, receive_count) = (&message.id, message.receive_count);
@@ -210,7 +214,18 @@ impl Settler {
                 self.leases.revoke(key);
                 self.give_back(message, Duration::ZERO);
             }
+            Verdict::Lost => {
+                self.leases.revoke(key);
+                self.not_ours(&message);
+            }
         }
+    }
+
+    /// Another owner settles it.
+    fn not_ours(&mut self, message: &Message) {
+        self.metrics.lost_lease.add(1);
+        let (id, receive_count) = (&message.id, message.receive_count);
+        tracing::warn!(id, receive_count, "not settled: the message has another owner by now");
     }
 
     fn delete(&mut self, key: Key) {
@@ -227,33 +242,29 @@ impl Settler {
         self.give_back(message, Duration::from_secs(after.min(most).as_secs_f64().ceil() as u64));
     }
 
+    /// In the next turn, with no linger: the delay counts from the call, and whoever waits for the message waits too.
     fn give_back(&mut self, message: Arc<Message>, after: Duration) {
-        let linger = if after.is_zero() { Duration::ZERO } else { self.delete_linger };
-        let due = Instant::now() + linger;
-        self.pending.returns_due = Some(self.pending.returns_due.map_or(due, |other| other.min(due)));
         self.pending.returns.push((message, after));
     }
 
     fn next_due(&self) -> Option<Instant> {
-        [self.pending.deletes_due, self.pending.returns_due, self.leases.next_look()].into_iter().flatten().min()
+        [self.pending.deletes_due, self.leases.next_look()].into_iter().flatten().min()
     }
 
     fn start_calls(&mut self, calls: &mut JoinSet<Answer>, now: Instant) {
         self.start_deletes(calls, now);
-        if self.pending.returns_due.is_some_and(|due| due <= now) || self.pending.returns.len() >= MAX_ENTRIES {
-            self.pending.returns_due = None;
-            let returns = std::mem::take(&mut self.pending.returns);
-            for chunk in returns.chunks(MAX_ENTRIES) {
-                calls.spawn(calls::give_back(self.queue.clone(), chunk.to_vec()));
-            }
+        for chunk in std::mem::take(&mut self.pending.returns).chunks(MAX_ENTRIES) {
+            calls.spawn(calls::give_back(self.queue.clone(), chunk.to_vec()));
         }
         if !self.pending.rejects.is_empty() {
             let rejects = std::mem::take(&mut self.pending.rejects);
             calls.spawn(calls::reject(self.dead_letters.clone(), rejects));
         }
-        for chunk in self.leases.extendable(now).chunks(MAX_ENTRIES) {
+        let mut lost = Vec::new();
+        for chunk in self.leases.extendable(now, &mut lost).chunks(MAX_ENTRIES) {
             calls.spawn(calls::extend(self.queue.clone(), chunk.to_vec()));
         }
+        lost.iter().for_each(|message| self.lost.tell(message));
     }
 
     /// Starts deletes as soon as there are ten, or when the linger of the first is over.
@@ -294,7 +305,7 @@ impl Settler {
                 for (message, error) in results.into_iter().filter_map(|(m, r)| r.err().map(|error| (m, error))) {
                     let (id, receive_count) = (&message.id, message.receive_count);
                     tracing::warn!(id, receive_count, %error, "not given back: it comes after its visibility timeout");
-                    self.pending.tally.unsettled += usize::from(!error.lost_lease());
+                    self.unsettled(&error);
                 }
             }
             Answer::Rejected(results) => {
@@ -323,7 +334,7 @@ impl Settler {
                 self.leases.keep(lease);
             } else {
                 tracing::warn!(id, %error, "not deleted: the message may come again");
-                self.pending.tally.unsettled += usize::from(!error.lost_lease());
+                self.unsettled(&error);
             }
         }
         if retry {
@@ -335,8 +346,21 @@ impl Settler {
         }
     }
 
+    fn unsettled(&mut self, error: &QueueError) {
+        if error.lost_lease() {
+            self.metrics.lost_lease.add(1);
+        } else {
+            self.pending.tally.unsettled += 1;
+        }
+    }
+
     fn rejected(&mut self, key: Key, result: Result<(), QueueError>) {
-        let Err(error) = result else { return self.delete(key) };
+        // Where it was not taken, the group hears of it by the sender being dropped.
+        let go_on = self.pending.waiting.remove(&key);
+        let Err(error) = result else {
+            go_on.map(|go_on| go_on.send(()));
+            return self.delete(key);
+        };
         let Some(message) = self.leases.get(key).map(|lease| lease.message.clone()) else { return };
         let (id, receive_count) = (&message.id, message.receive_count);
         tracing::error!(id, receive_count, %error, "not sent to the dead-letter queue: it is retried instead");
@@ -349,8 +373,10 @@ impl Settler {
         if let Err(error) = result {
             tracing::warn!(id, receive_count, %error, lost, "its lease was not extended");
         }
-        if let Some((message, verdict)) = self.leases.extended(key(message), lost) {
-            self.settle(message, verdict);
+        match self.leases.extended(key(message), lost) {
+            Some((message, verdict)) => self.settle(message, verdict),
+            None if lost => self.lost.tell(message),
+            None => {}
         }
     }
 

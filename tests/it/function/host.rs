@@ -79,6 +79,20 @@ async fn each_outcome_decides_over_its_own_message_and_failures_come_in_order() 
 }
 
 #[tokio::test]
+async fn on_a_fifo_queue_a_reject_that_is_not_taken_stops_its_group_alone() {
+    let handler = Obedient::default();
+    let records = [("reject", "a"), ("done", "a"), ("done", "b")].into_iter().enumerate().map(|(n, (body, group))| {
+        let mut record = told(n as u64, body);
+        record["eventSourceARN"] = "arn:aws:sqs:us-east-1:000000000000:q.fifo".into();
+        record["attributes"]["MessageGroupId"] = group.into();
+        record
+    });
+    let failed = handle(&handler, &[], MINUTE, records).await;
+    assert_eq!(failed, Ok(vec!["message-0".to_owned(), "message-1".to_owned()]));
+    assert_eq!(handler.calls.load(Ordering::Relaxed), 2, "what comes behind the reject was not handled");
+}
+
+#[tokio::test]
 async fn a_record_that_cannot_be_decoded_fails_alone() {
     let handler = Obedient::default();
     let bad = [

@@ -12,6 +12,7 @@ use twinscale::config::Config;
 use twinscale::handler::{Handler, Outcome};
 use twinscale::journal::Journal;
 use twinscale::message::{AttributeValue, Message};
+use twinscale::metrics::Metrics;
 use twinscale::queue::{Outgoing, Queue, REJECT_REASON, Tuning};
 use twinscale::shutdown::Health;
 use twinscale::worker::{Ending, Worker};
@@ -24,6 +25,15 @@ use super::sqs::{Fault, Sqs};
 struct Obedient {
     seen: Arc<Mutex<Vec<(String, u32)>>>,
     running: Arc<AtomicUsize>,
+}
+
+/// Counts a handler out when it is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Obedient {
@@ -51,6 +61,10 @@ impl Handler for Obedient {
             "reject" => Outcome::reject("told to"),
             "panic" if message.receive_count == 1 => panic!("told to"),
             "hang" if message.receive_count == 1 => std::future::pending().await,
+            "stuck" if message.receive_count == 1 => {
+                let _counted = Counted(self.running.clone());
+                std::future::pending().await
+            }
             "slow" => {
                 tokio::time::sleep(Duration::from_millis(3200)).await;
                 Outcome::Done
@@ -64,6 +78,7 @@ impl Handler for Obedient {
 struct Running {
     handler: Obedient,
     health: Health,
+    metrics: Arc<Metrics>,
     drain: CancellationToken,
     worker: AbortOnDropHandle<Ending>,
 }
@@ -75,16 +90,17 @@ async fn start(sqs: &Sqs, variables: &[(&str, &str)]) -> Running {
     let config = Config::for_worker(&|name| all.get(name).map(|value| (*value).to_owned())).expect("valid");
     let queue = connect(sqs, all["QUEUE_URL"]).await;
     let (handler, health, drain) = (Obedient::default(), Health::default(), CancellationToken::new());
+    let metrics = Arc::<Metrics>::default();
     let worker = Worker {
         handler: handler.clone(),
         queue,
         config,
         journal: Journal::off(),
         health: health.clone(),
-        metrics: Arc::default(),
+        metrics: metrics.clone(),
     };
     let worker = AbortOnDropHandle::new(tokio::spawn(worker.run(drain.clone())));
-    Running { handler, health, drain, worker }
+    Running { handler, health, metrics, drain, worker }
 }
 
 /// Tests share one environment, so the endpoint is told by hand.
@@ -203,6 +219,59 @@ async fn a_message_that_another_owner_has_by_now_is_not_settled() {
     eventually("it is done", || sqs.left("jobs") == 0).await;
     assert_eq!(running.handler.times("slow"), 2, "it came again, and the second owner settled it");
     assert_eq!(sqs.calls("DeleteMessageBatch").len(), 1);
+}
+
+#[tokio::test]
+async fn the_handler_of_a_message_that_another_owner_has_by_now_is_stopped() {
+    let sqs = Sqs::start(Duration::from_secs(1), 5).await;
+    sqs.send("jobs", ["stuck"]).await;
+    let mut extensions = 0;
+    sqs.script(move |action, _| {
+        extensions += usize::from(action == "ChangeMessageVisibilityBatch");
+        (action == "ChangeMessageVisibilityBatch" && extensions == 1)
+            .then_some(Fault::Slow(Duration::from_millis(1500)))
+    });
+    let running = start(&sqs, &[("CONCURRENCY", "2")]).await;
+    eventually("it is done", || sqs.left("jobs") == 0).await;
+    eventually("the first handler is gone", || running.handler.running.load(Ordering::SeqCst) == 1).await;
+    eventually("it is counted", || running.metrics.lost_lease.get() == 1).await;
+    assert_eq!(sqs.calls("DeleteMessageBatch").len(), 1, "by the second owner");
+    assert_eq!(running.drained().await, Ending::Drained, "nothing had to be aborted at the end");
+}
+
+#[tokio::test]
+async fn a_retry_does_not_wait_for_the_linger_of_deletes() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", ["later", "retry", "done"]).await;
+    let running = start(&sqs, &[("DELETE_LINGER_MS", "60000")]).await;
+    let twice = |body| running.handler.times(body) == 2;
+    eventually("both came again", || twice("later") && twice("retry")).await;
+    assert!(sqs.calls("DeleteMessageBatch").is_empty(), "deletes still wait for others");
+}
+
+#[tokio::test]
+async fn on_a_fifo_queue_a_reject_that_is_not_taken_stops_its_group_alone() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    for body in ["reject-a0", "done-a1", "done-a2", "reject-b0", "done-b1"] {
+        sqs.send_to_group("jobs.fifo", &body[body.len() - 2..body.len() - 1], body).await;
+    }
+    let mut refusals = 0;
+    sqs.script(move |action, call| {
+        // Three times, since an entry that failed is sent again at once.
+        let entries = call["Entries"].as_array().filter(|_| action == "SendMessageBatch" && refusals < 3)?;
+        let place = entries.iter().position(|entry| entry["MessageBody"] == "reject-a0")?;
+        refusals += 1;
+        Some(Fault::Entry(place, "InternalError"))
+    });
+    let running = start(&sqs, &[("QUEUE_URL", "jobs.fifo")]).await;
+    eventually("all are settled", || sqs.left("jobs.fifo") == 0).await;
+    let of = |group: &str| {
+        let seen = running.handler.seen().into_iter().map(|(body, _)| body);
+        seen.filter(|body| body.contains(group)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("-a"), ["reject-a0", "reject-a0", "done-a1", "done-a2"]);
+    assert_eq!(of("-b"), ["reject-b0", "done-b1"]);
+    assert_eq!(sqs.left("dead.fifo"), 2);
 }
 
 #[tokio::test]
