@@ -10,14 +10,14 @@ mod goal;
 mod interval;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::compare::cost::{self, Options, Prices};
 use crate::compare::run::{Run, SCHEMA, Target, Targets};
 use crate::compare::scenario::Scenario;
 use crate::compare::sim;
 
-pub use break_even::{BreakEven, Point, break_even};
+pub use break_even::{BREAK_EVEN_SCHEMA, BreakEven, Point, break_even};
 pub use candidates::{Candidate, Change};
 pub use goal::Goal;
 pub use interval::Interval;
@@ -26,7 +26,7 @@ pub use interval::Interval;
 const FIRST_LOOK: u64 = 2;
 
 /// Which target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {
     /// The worker on EKS.
@@ -36,7 +36,7 @@ pub enum Which {
 }
 
 /// What a candidate came to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// What it changes.
     pub changes: Vec<Change>,
@@ -49,7 +49,7 @@ pub struct Measured {
 }
 
 /// The advice for one target.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Advice {
     /// Which target.
     pub target: Which,
@@ -57,10 +57,34 @@ pub struct Advice {
     pub now: Measured,
     /// The cheapest that meets the goal; `None` if no candidate does.
     pub best: Option<Measured>,
+    /// The fastest by the goal's figure: what came nearest when none meets it.
+    pub nearest: Measured,
     /// Candidates that no other beats in both cost and time, cheapest first.
     pub front: Vec<Measured>,
     /// How many candidates were tried.
     pub tried: usize,
+}
+
+/// The version of what `advise` writes; a reader refuses another.
+pub const ADVICE_SCHEMA: &str = "twinscale/advice/1";
+
+/// What `twinscale advise` found: `advice.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Advised {
+    /// [`ADVICE_SCHEMA`].
+    pub schema: String,
+    /// What had to be met.
+    pub goal: Goal,
+    /// Seeds that the intervals are made of.
+    pub seeds: u64,
+    /// Where the prices hold.
+    pub region: String,
+    /// When they were read.
+    pub prices_date: String,
+    /// The scenario that the search began at, as resolved.
+    pub scenario: serde_json::Value,
+    /// EKS, then Lambda.
+    pub targets: Vec<Advice>,
 }
 
 /// Searches the settings of one target by simulation with `seeds` seeds.
@@ -70,10 +94,12 @@ pub fn advise(scenario: &Scenario, which: Which, goal: Goal, seeds: u64, prices:
     let first: Vec<Measured> = candidates.par_iter().map(|candidate| measure(candidate, FIRST_LOOK)).collect();
     let leading: Vec<&Candidate> = leaders(&first, goal).into_iter().map(|leader| &candidates[leader]).collect();
     let again: Vec<Measured> = leading.par_iter().map(|candidate| measure(candidate, seeds)).collect();
+    let now = measure(&Candidate { scenario: scenario.clone(), changes: Vec::new() }, seeds);
     let best = again.iter().filter(|m| m.meets).min_by(|a, b| a.usd.mean.total_cmp(&b.usd.mean)).cloned();
     let front = front(&again).into_iter().map(|at| again[at].clone()).collect();
-    let now = measure(&Candidate { scenario: scenario.clone(), changes: Vec::new() }, seeds);
-    Advice { target: which, now, best, front, tried: candidates.len() }
+    let nearest = again.iter().chain([&now]).min_by(|a, b| a.seconds.high.total_cmp(&b.seconds.high));
+    let nearest = nearest.unwrap_or(&now).clone();
+    Advice { target: which, now, best, nearest, front, tried: candidates.len() }
 }
 
 fn measured(

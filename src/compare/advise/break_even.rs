@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Interval, Which, month_usd, simulated};
 use crate::compare::cost::{Options, Prices};
@@ -15,7 +15,7 @@ const LOWEST: f64 = 0.001;
 const STEPS: u32 = 13;
 
 /// One rate of the curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Messages a second.
     pub rate: f64,
@@ -25,9 +25,22 @@ pub struct Point {
     pub lambda_usd: Interval,
 }
 
-/// The curve, and where its lines cross.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// The version of what `break-even` writes; a reader refuses another.
+pub const BREAK_EVEN_SCHEMA: &str = "twinscale/break-even/1";
+
+/// The curve, and where its lines cross: `break-even.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BreakEven {
+    /// [`BREAK_EVEN_SCHEMA`].
+    pub schema: String,
+    /// Seeds that the intervals are made of.
+    pub seeds: u64,
+    /// Where the prices hold.
+    pub region: String,
+    /// When they were read.
+    pub prices_date: String,
+    /// The scenario whose rate was changed, as resolved.
+    pub scenario: serde_json::Value,
     /// From the lowest rate to the highest.
     pub curve: Vec<Point>,
     /// The lowest rate from which on the worker is cheaper; `None` if no seed has one within the curve.
@@ -55,7 +68,15 @@ pub fn break_even(scenario: &Scenario, seeds: u64, prices: &Prices, options: &Op
     let crossings: Vec<f64> = (0..seeds.max(1) as usize)
         .filter_map(|seed| crossing(&by_step.iter().map(|costs| costs[seed]).collect::<Vec<_>>()))
         .collect();
-    BreakEven { curve: curve.collect(), rate: (!crossings.is_empty()).then(|| Interval::of(&crossings)) }
+    BreakEven {
+        schema: BREAK_EVEN_SCHEMA.to_owned(),
+        seeds,
+        region: prices.region.clone(),
+        prices_date: prices.date.clone(),
+        scenario: serde_json::to_value(scenario).unwrap_or_default(),
+        curve: curve.collect(),
+        rate: (!crossings.is_empty()).then(|| Interval::of(&crossings)),
+    }
 }
 
 fn rate(step: u32) -> f64 {

@@ -1,6 +1,6 @@
 //! The settings that are tried: a grid around the scenario's.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Which;
 use crate::compare::scaling::hpa;
@@ -10,16 +10,22 @@ use crate::compare::scenario::Scenario;
 const BASE_MIB: u32 = 64;
 
 /// One setting, and where it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The file to change.
-    pub file: &'static str,
+    pub file: String,
     /// The field, as it is written there.
-    pub field: &'static str,
+    pub field: String,
     /// The scenario's value.
     pub from: String,
     /// The value that is tried.
     pub to: String,
+}
+
+impl Change {
+    fn new((file, field): (&str, &str), from: String, to: String) -> Self {
+        Self { file: file.to_owned(), field: field.to_owned(), from, to }
+    }
 }
 
 /// A scenario with other settings.
@@ -40,7 +46,7 @@ impl Candidate {
     ) {
         let value = at(&mut self.scenario);
         if *value != to {
-            self.changes.push(Change { file, field, from: value.to_string(), to: to.to_string() });
+            self.changes.push(Change::new((file, field), value.to_string(), to.to_string()));
             *value = to;
         }
     }
@@ -96,8 +102,7 @@ fn set_behavior(tried: &mut Candidate, set: bool) {
     hpa.behavior = set.then(|| hpa::Behavior { scale_down: down, ..hpa::Behavior::default() });
     let words = ["none", "API defaults, scaleDown.stabilizationWindowSeconds: 60"];
     let (from, to) = (words[usize::from(!set)], words[usize::from(set)]);
-    let change = Change { file: SCALED_OBJECT, field: "behavior", from: from.to_owned(), to: to.to_owned() };
-    tried.changes.push(change);
+    tried.changes.push(Change::new((SCALED_OBJECT, "behavior"), from.to_owned(), to.to_owned()));
 }
 
 fn lambda(scenario: &Scenario) -> Vec<Candidate> {
@@ -121,15 +126,14 @@ fn lambda(scenario: &Scenario) -> Vec<Candidate> {
                     let seconds = mapping.window.as_secs();
                     if seconds != window {
                         mapping.window = std::time::Duration::from_secs(window);
-                        let field = "MaximumBatchingWindowInSeconds";
-                        let (from, to) = (seconds.to_string(), window.to_string());
-                        tried.changes.push(Change { file: TEMPLATE, field, from, to });
+                        let at = (TEMPLATE, "MaximumBatchingWindowInSeconds");
+                        tried.changes.push(Change::new(at, seconds.to_string(), window.to_string()));
                     }
                     if mapping.provisioned.is_none() && mapping.maximum_concurrency != maximum {
                         let words = |n: Option<u32>| n.map_or("none".to_owned(), |n| n.to_string());
                         let (from, to) = (words(mapping.maximum_concurrency), words(maximum));
                         mapping.maximum_concurrency = maximum;
-                        tried.changes.push(Change { file: TEMPLATE, field: "MaximumConcurrency", from, to });
+                        tried.changes.push(Change::new((TEMPLATE, "MaximumConcurrency"), from, to));
                     }
                     all.push(tried);
                 }

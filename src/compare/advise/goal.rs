@@ -1,14 +1,16 @@
 //! What the advice has to meet: `p95<30s`, or `drain<5m`.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::compare::run::Target;
-use crate::workload::parse_duration;
+use crate::workload::{format_duration, parse_duration};
 
-/// A figure of a run and its limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// A figure of a run and its limit; in JSON as it is written, `"p95<30s"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Goal {
     /// Which figure.
     pub figure: Figure,
@@ -17,8 +19,7 @@ pub struct Goal {
 }
 
 /// A figure that a goal can be set for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
     /// Median latency.
     P50,
@@ -43,6 +44,38 @@ impl Goal {
             Figure::P99 => latency.map(|l| l.p99),
             Figure::Drain => target.drain_seconds,
         }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+            Self::Drain => "drain",
+        })
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}<{}", self.figure, format_duration(self.within))
+    }
+}
+
+impl From<Goal> for String {
+    fn from(goal: Goal) -> Self {
+        goal.to_string()
+    }
+}
+
+impl TryFrom<String> for Goal {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -72,6 +105,8 @@ mod tests {
     fn goals_are_read_and_mistakes_say_what_to_write() {
         assert_eq!("p95<30s".parse(), Ok(Goal { figure: Figure::P95, within: Duration::from_secs(30) }));
         assert_eq!("drain < 5m".parse(), Ok(Goal { figure: Figure::Drain, within: Duration::from_secs(300) }));
+        let goal: Goal = "p99<1500ms".parse().expect("a goal");
+        assert_eq!(goal.to_string(), "p99<1500ms");
         for text in ["", "p95", "p95>30s", "p97<30s", "p95<soon", "p95<0s", "p95<-1s"] {
             assert!(text.parse::<Goal>().expect_err(text).contains("write p95<30s"));
         }

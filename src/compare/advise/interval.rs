@@ -1,9 +1,9 @@
 //! A mean over seeds, and where the true one lies with 95 % confidence.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Mean and 95 % confidence interval (Student's t).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The mean.
     pub mean: f64,

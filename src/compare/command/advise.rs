@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::CommandError;
 use super::compare::Overrides;
-use crate::compare::advise::{Advice, Goal, Interval, Measured, Which, advise, break_even};
+use super::output::{self, Format};
+use crate::compare::advise::{
+    ADVICE_SCHEMA, Advice, Advised, BreakEven as Curve, Goal, Interval, Measured, Which, advise, break_even,
+};
 use crate::compare::cost::{Hosting, Options, Prices};
 use crate::compare::prices;
 
@@ -61,9 +65,26 @@ struct Common {
     /// Take the free tiers off
     #[arg(long)]
     free_tier: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write advice.json or break-even.json into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 impl Common {
+    /// Writes the result into the folder, if there is one, and prints it.
+    fn report(&self, result: &impl Serialize, name: &str, text: impl Fn() -> String) -> Result<(), CommandError> {
+        if let Some(folder) = &self.out {
+            output::write_json(result, folder, name)?;
+        }
+        match self.format {
+            Format::Json => output::say(output::json(result).trim_end()),
+            Format::Text | Format::Markdown => output::say(text().trim_end()),
+        }
+    }
+
     fn priced(&self) -> Result<(Prices, Options), CommandError> {
         let flag = |flag, what: String| CommandError::Flag { flag, what };
         let prices = prices::read(self.prices.as_deref()).map_err(|error| flag("--prices", error.to_string()))?;
@@ -84,41 +105,54 @@ impl Common {
 }
 
 impl Advise {
-    /// Searches both targets and prints what it found.
+    /// Searches both targets, and prints and writes what it found.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let (prices, options) = self.common.priced()?;
         let (scenario, warnings) = self.common.overrides.resolve(&self.scenario)?;
         warnings.iter().for_each(|warning| eprintln!("twinscale: {warning}"));
-        let mut met = false;
-        for which in [Which::Eks, Which::Lambda] {
-            let advice = advise(&scenario, which, self.target, self.common.seeds, &prices, &options);
-            met |= advice.best.is_some();
-            println!("{}", told(&advice));
-        }
+        let search = |which| advise(&scenario, which, self.target, self.common.seeds, &prices, &options);
+        let advised = Advised {
+            schema: ADVICE_SCHEMA.to_owned(),
+            goal: self.target,
+            seeds: self.common.seeds,
+            region: prices.region.clone(),
+            prices_date: prices.date.clone(),
+            scenario: serde_json::to_value(&scenario).unwrap_or_default(),
+            targets: [Which::Eks, Which::Lambda].map(search).into(),
+        };
+        self.common
+            .report(&advised, "advice.json", || advised.targets.iter().map(told).collect::<Vec<_>>().join("\n"))?;
+        let met = advised.targets.iter().any(|advice| advice.best.is_some());
         Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
 impl BreakEven {
-    /// Sweeps the rate and prints the curve.
+    /// Sweeps the rate, and prints and writes the curve.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let (prices, options) = self.common.priced()?;
         let (scenario, warnings) = self.common.overrides.resolve(&self.scenario)?;
         warnings.iter().for_each(|warning| eprintln!("twinscale: {warning}"));
         let found = break_even(&scenario, self.common.seeds, &prices, &options);
-        println!("messages/s   EKS USD/month            Lambda USD/month");
-        for point in &found.curve {
-            println!("{:>10.3}   {:<24} {}", point.rate, usd(&point.eks_usd), usd(&point.lambda_usd));
-        }
-        match found.rate {
-            Some(rate) => println!(
-                "From {:.3} messages/s on (95 %: {:.3} to {:.3}) pods are cheaper than the function.",
-                rate.mean, rate.low, rate.high
-            ),
-            None => println!("The cheaper target is the same at every rate."),
-        }
+        self.common.report(&found, "break-even.json", || curve(&found))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The curve and its crossing as text.
+fn curve(found: &Curve) -> String {
+    let mut text = "messages/s   EKS USD/month            Lambda USD/month\n".to_owned();
+    for point in &found.curve {
+        let _ = writeln!(text, "{:>10.3}   {:<24} {}", point.rate, usd(&point.eks_usd), usd(&point.lambda_usd));
+    }
+    text.push_str(&match found.rate {
+        Some(rate) => format!(
+            "From {:.3} messages/s on (95 %: {:.3} to {:.3}) pods are cheaper than the function.",
+            rate.mean, rate.low, rate.high
+        ),
+        None => "The cheaper target is the same at every rate.".to_owned(),
+    });
+    text
 }
 
 /// The advice for one target as text.

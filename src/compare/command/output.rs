@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::CommandError;
 use crate::compare::cost::Prices;
@@ -67,10 +68,15 @@ pub fn read(path: &Path) -> Result<Run, ReadError> {
 
 /// Writes `run.json` and `report.html` into `folder`, and makes it if need be.
 pub fn write(run: &Run, prices: &Prices, folder: &Path) -> Result<(), CommandError> {
+    write_json(run, folder, "run.json")?;
+    write_page(std::slice::from_ref(run), prices, folder)
+}
+
+/// Writes a result as JSON into `folder`, and makes it if need be.
+pub fn write_json(result: &impl Serialize, folder: &Path, name: &str) -> Result<(), CommandError> {
     std::fs::create_dir_all(folder)
         .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;
-    write_file(&folder.join("run.json"), &json(run))?;
-    write_page(std::slice::from_ref(run), prices, folder)
+    write_file(&folder.join(name), &json(result))
 }
 
 /// Writes `report.html` with all the runs into `folder`.
@@ -92,7 +98,12 @@ pub fn print(runs: &[Run], format: Format) -> Result<(), CommandError> {
             Format::Markdown => markdown::markdown(run),
         })
         .collect();
-    match writeln!(io::stdout().lock(), "{}", reports.join("\n").trim_end()) {
+    say(reports.join("\n").trim_end())
+}
+
+/// Prints to standard output.
+pub fn say(text: &str) -> Result<(), CommandError> {
+    match writeln!(io::stdout().lock(), "{text}") {
         // Whoever read the first lines and closed the pipe has what they wanted.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(CommandError::Write { what: "to standard output".to_owned(), error })
@@ -101,9 +112,10 @@ pub fn print(runs: &[Run], format: Format) -> Result<(), CommandError> {
     }
 }
 
-fn json(run: &Run) -> String {
-    // A run is made of numbers, texts and maps with text keys: it has a JSON form.
-    let mut text = serde_json::to_string_pretty(run).unwrap_or_default();
+/// A result as JSON for people.
+pub fn json(result: &impl Serialize) -> String {
+    // Results are made of numbers, texts and maps with text keys: they have a JSON form.
+    let mut text = serde_json::to_string_pretty(result).unwrap_or_default();
     text.push('\n');
     text
 }
