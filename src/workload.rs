@@ -174,7 +174,7 @@ impl Work {
         } else {
             Outcome::Done
         };
-        Drawn { wait: self.wait.draw(unit(mix(key ^ 2)), unit(mix(key ^ 3))), outcome }
+        Drawn { wait: self.wait.drawn(key), outcome }
     }
 
     /// Wall-clock time of the computing part while `sharing` messages (this one included) compute on this host.
@@ -184,6 +184,11 @@ impl Work {
 }
 
 impl Wait {
+    /// What the chance numbered `key` comes to: for one key always the same.
+    pub fn drawn(&self, key: u64) -> Duration {
+        self.draw(unit(mix(key ^ 2)), unit(mix(key ^ 3)))
+    }
+
     /// Draws from two independent numbers, each in 0..1. Only `libm` and exact operations, so the result is the same
     /// on every machine.
     fn draw(&self, u: f64, v: f64) -> Duration {

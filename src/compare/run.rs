@@ -211,6 +211,9 @@ pub struct Usage {
     /// Seconds of provisioned pollers, summed.
     #[serde(default)]
     pub poller_seconds: Option<f64>,
+    /// Seconds of EC2 instances, summed: of the nodes, or of Lambda Managed Instances, where the scenario has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_seconds: Option<f64>,
     /// GetQueueAttributes calls of KEDA.
     #[serde(default)]
     pub queue_reads: Option<u64>,

@@ -10,11 +10,14 @@ use manifests::Manifest;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::load::{Arrivals, Load};
-use crate::compare::scaling::{event_source, keda};
-use crate::workload::{Work, duration_text, mix, unit};
+use crate::compare::scaling::{event_source, keda, scaled_job};
+use crate::workload::{Wait, Work, duration_text, mix, unit};
 
 pub mod manifests;
+mod nodes;
 mod recorded;
+
+pub use nodes::{Nodes, Provisioner};
 
 /// One workload and both targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +118,15 @@ impl Scenario {
         scenario.with_recorded_rows(name)
     }
 
+    /// Settings of this scenario that only the simulated engine follows, each with what the others do instead.
+    pub fn only_simulated(&self) -> Vec<(&'static str, &'static str)> {
+        let nodes = self.eks.nodes.is_some();
+        [(nodes, "eks.nodes", "pods start after eks.pod.start_delay, whatever the nodes are")]
+            .into_iter()
+            .filter_map(|(set, field, instead)| set.then_some((field, instead)))
+            .collect()
+    }
+
     /// When messages are sent, in order of time: the same for the same seed.
     pub fn arrivals(&self) -> Arrivals<'_> {
         // Any number serves that tells this chance from the chance of the work, which has the same seed.
@@ -144,6 +156,9 @@ impl Scenario {
         within("work.", self.work.mistakes());
         within("eks.keda.", self.eks.keda.mistakes());
         within("lambda.mapping.", self.lambda.mapping.mistakes());
+        within("eks.job.", self.eks.job.iter().flat_map(scaled_job::Settings::mistakes).collect());
+        let floor = self.eks.floor();
+        within("eks.nodes.", self.eks.nodes.iter().flat_map(|nodes| nodes.mistakes(floor)).collect());
         let pod = &self.eks.pod;
         let ranges: &[(&'static str, f64, f64, f64)] = &[
             ("messages", self.messages as f64, 1.0, 1e12),
@@ -206,8 +221,24 @@ pub struct Queue {
 pub struct Eks {
     /// The ScaledObject, and the HPA that KEDA makes of it.
     pub keda: keda::Settings,
+    /// A ScaledJob, in place of the ScaledObject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<scaled_job::Settings>,
     /// One pod.
     pub pod: Pod,
+    /// The nodes that pods stand on; without them there is always room for one more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<Nodes>,
+}
+
+impl Eks {
+    /// Pods while there is nothing to do.
+    pub fn floor(&self) -> u32 {
+        match &self.job {
+            Some(job) => job.min_replica_count,
+            None => self.keda.idle_replica_count.unwrap_or(self.keda.min_replica_count),
+        }
+    }
 }
 
 /// One pod: the worker's settings (as in its environment) and its limits.
@@ -239,9 +270,9 @@ pub struct Pod {
     pub cpu_limit: f64,
     /// `resources.limits.memory`, in MiB.
     pub memory_mib: u32,
-    /// From the decision to a ready pod (facts: 1 to 3 s on a warm node with the image cached).
-    #[serde(with = "duration_text")]
-    pub start_delay: Duration,
+    /// From the decision to a ready pod, on a node that is there and has the image (1 to 3 s: Kubernetes' own objective
+    /// is 5 s at the 99th percentile). What nodes and images add is in [`Nodes`].
+    pub start_delay: Wait,
 }
 
 /// The function and what invokes it.
@@ -314,7 +345,7 @@ impl Default for Pod {
             grace_period: Duration::from_secs(60),
             cpu_limit: 1.0,
             memory_mib: 256,
-            start_delay: Duration::from_secs(2),
+            start_delay: Wait::Constant(Duration::from_secs(2)),
         }
     }
 }
@@ -336,7 +367,7 @@ static DEPLOYED: LazyLock<Scenario> = LazyLock::new(|| {
         load: Load::default(),
         work: Work::default(),
         queue: Queue::default(),
-        eks: Eks { keda: keda::Settings::default(), pod: Pod::default() },
+        eks: Eks { keda: keda::Settings::default(), job: None, pod: Pod::default(), nodes: None },
         lambda: Lambda {
             mapping: event_source::Settings::default(),
             memory_mb: 128,

@@ -155,11 +155,20 @@ impl Overrides {
 impl Compare {
     /// Runs the scenario, prints the report, and writes the files.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
-        let (scenario, warnings) = self.overrides.resolve(&self.scenario)?;
+        let (scenario, mut warnings) = self.overrides.resolve(&self.scenario)?;
         let prices = prices::read(self.prices.as_deref())?;
         if self.seeds > 1 && self.engine != Engine::Simulated {
             let what = "only the simulated engine has other luck at no cost: add --engine simulated".to_owned();
             return Err(CommandError::Flag { flag: "--seeds", what });
+        }
+        if self.engine == Engine::Local && self.target != Which::Lambda && scenario.eks.job.is_some() {
+            let what =
+                "a ScaledJob (eks.job) is run by the simulated engine alone: write --engine simulated".to_owned();
+            return Err(CommandError::Flag { flag: "--engine", what });
+        }
+        if self.engine == Engine::Local {
+            let only = scenario.only_simulated();
+            warnings.extend(only.iter().map(|(field, instead)| format!("{field} is only simulated: here {instead}")));
         }
         let run = match self.engine {
             Engine::Local => self.locally(&scenario, &prices, warnings)?,

@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::environment;
 use super::pods::Template;
 use crate::compare::scenario::{Lambda, Scenario};
-use crate::workload::{Work, format_duration};
+use crate::workload::{Wait, Work, format_duration};
 
 /// vCPUs of a Lambda function come with its memory: one for each 1,769 MB (Lambda's developer guide).
 const MB_PER_VCPU: f64 = 1769.0;
@@ -70,7 +70,8 @@ pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Template {
         name: "worker",
         program: place.bin_dir.join("twinscale-worker"),
         variables,
-        start_delay: eks.pod.start_delay,
+        start_delay: eks.pod.start_delay.clone(),
+        seed: scenario.seed,
         grace_period: eks.pod.grace_period,
         folder: place.folder.clone(),
         keep_logs: place.keep_logs,
@@ -86,7 +87,8 @@ pub fn sender(at: &Address, place: &Place) -> Template {
         name: "sender",
         program: place.bin_dir.join("twinscale-worker"),
         variables,
-        start_delay: Duration::ZERO,
+        start_delay: Wait::Constant(Duration::ZERO),
+        seed: 0,
         grace_period: Duration::from_secs(60),
         folder: place.folder.clone(),
         keep_logs: place.keep_logs,

@@ -1,7 +1,5 @@
-//! What Kubernetes does to pods beside scaling them: the kubelet's crash back-off, and the ReplicaSet's choice of victims.
-//! Pure; `now` is an argument.
+//! What the kubelet does to a container that ends: its crash back-off. Pure; `now` is an argument.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 /// The first delay (kubelet, `backOffPeriod`).
@@ -41,39 +39,6 @@ impl CrashBackOff {
     }
 }
 
-/// What the ReplicaSet controller compares when it has to choose pods to delete.
-#[derive(Clone, Copy, Debug)]
-pub struct Candidate {
-    /// Stands for the pod's UID: the last tie-break.
-    pub uid: u64,
-    /// When it was created.
-    pub created: Duration,
-    /// When it became Ready; `None` while it is not.
-    pub ready: Option<Duration>,
-    /// Starts of its container beyond the first.
-    pub restarts: u32,
-}
-
-/// The pods in the order in which a ReplicaSet deletes them, by `uid` (`ActivePodsWithRanks`, facts.md §6).
-///
-/// Not ready before ready, then more recently ready (in logarithmic buckets, a tie by UID), more restarts, newer. All
-/// pods stand on one node with no deletion cost, so those two criteria decide nothing. Busy or idle never matters.
-pub fn victims(pods: &[Candidate], now: Duration) -> Vec<u64> {
-    let mut order = pods.to_vec();
-    order.sort_by_key(|pod| {
-        let readiness = pod.ready.map(|ready| rank(now, ready));
-        // `None` sorts first: not ready. Ready pods in one bucket fall to the UID at once, whatever else differs.
-        let rest = if pod.ready.is_none() { (Reverse(pod.restarts), rank(now, pod.created)) } else { (Reverse(0), 0) };
-        (readiness, rest, pod.uid)
-    });
-    order.into_iter().map(|pod| pod.uid).collect()
-}
-
-/// `logarithmicRankDiff`: the whole logarithm of the age in nanoseconds.
-fn rank(now: Duration, then: Duration) -> u32 {
-    now.saturating_sub(then).as_nanos().checked_ilog2().map_or(0, |log| log + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,24 +70,5 @@ mod tests {
         assert_eq!(back_off.restart_at(secs(15 + 601)), secs(616));
         back_off.restarted(secs(616), secs(616));
         assert_eq!(back_off.restart_at(secs(617)), secs(627), "the delay is 10 s again");
-    }
-
-    #[test]
-    fn pods_that_are_not_ready_go_first_then_the_most_recently_ready() {
-        let pod = |uid, created, ready, restarts| Candidate { uid, created: secs(created), ready, restarts };
-        let pods = [
-            pod(1, 0, Some(secs(1)), 0),
-            pod(2, 90, None, 0),
-            pod(3, 80, Some(secs(95)), 0),
-            pod(4, 10, None, 3),
-            pod(5, 60, Some(secs(64)), 0),
-        ];
-        assert_eq!(victims(&pods, secs(100)), [4, 2, 3, 5, 1]);
-    }
-
-    #[test]
-    fn pods_ready_for_about_as_long_go_by_uid() {
-        let pod = |uid, ready| Candidate { uid, created: Duration::ZERO, ready: Some(secs(ready)), restarts: 0 };
-        assert_eq!(victims(&[pod(9, 5), pod(2, 1), pod(4, 9)], secs(100)), [2, 4, 9]);
     }
 }

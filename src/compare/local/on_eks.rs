@@ -13,7 +13,7 @@ use super::timeline::Timeline;
 use super::{LocalError, sender};
 use crate::compare::run::{Target, Usage};
 use crate::compare::scaling::Observation;
-use crate::compare::scaling::keda::{Keda, Settings};
+use crate::compare::scaling::keda::Keda;
 use crate::compare::scenario::Scenario;
 
 /// How long processes may take to come up, by the machine's clock.
@@ -34,7 +34,7 @@ pub async fn run(
     let queues = Queues::start(scenario, scenario.queue.visibility_timeout, place.clock).await?;
     let sender = Deployment::new(hosts::sender(queues.address(), place), place.clock);
     let pods = Deployment::new(hosts::pod(scenario, queues.address(), place), place.clock);
-    let minimum = minimum(&scenario.eks.keda);
+    let minimum = scenario.eks.floor();
     sender.scale(1);
     pods.scale(minimum);
     for deployment in [&sender, &pods] {
@@ -71,9 +71,4 @@ pub async fn run(
     };
     warnings.extend(pods.warnings());
     Ok((target(queues.ledger(), &timeline, ending), warnings))
-}
-
-/// Replicas while there is nothing to do.
-fn minimum(keda: &Settings) -> u32 {
-    keda.idle_replica_count.unwrap_or(keda.min_replica_count)
 }

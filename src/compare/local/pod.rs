@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::guard;
 use super::kubernetes::CrashBackOff;
 use super::pods::Template;
+use crate::workload::mix;
 
 /// How often a starting process is asked whether it is ready, by the machine's clock.
 const PROBE: Duration = Duration::from_millis(10);
@@ -49,7 +50,7 @@ impl Life {
     pub async fn live(self, note: impl Fn(Change)) {
         let (template, clock) = (&self.template, &self.clock);
         let mut back_off = CrashBackOff::default();
-        let mut start_at = clock.now() + template.start_delay;
+        let mut start_at = clock.now() + template.start_delay.drawn(mix(template.seed ^ self.uid));
         let mut ended: Option<Duration> = None;
         loop {
             tokio::select! {

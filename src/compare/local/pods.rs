@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::clock::Clock;
-use super::kubernetes::{Candidate, victims};
 use super::pod::{Change, Life};
-use crate::workload::mix;
+use crate::compare::scaling::replica_set::{Candidate, Phase, victims};
+use crate::workload::{Wait, mix};
 
 /// What every pod of a Deployment runs. Durations are in scenario time.
 #[derive(Clone, Debug)]
@@ -24,7 +24,9 @@ pub struct Template {
     /// Its whole environment but for `HTTP_ADDR` and `HTTP_ADDR_FILE`; nothing is inherited.
     pub variables: Vec<(String, String)>,
     /// From creation to the start of the container: scheduling, a new node, the image.
-    pub start_delay: Duration,
+    pub start_delay: Wait,
+    /// Seed of the start delays.
+    pub seed: u64,
     /// From SIGTERM to SIGKILL (`terminationGracePeriodSeconds`).
     pub grace_period: Duration,
     /// Where pods leave their addresses and, when `keep_logs`, what they print.
@@ -102,7 +104,8 @@ impl Deployment {
                     deployment.forget(uid);
                 }
             });
-            let candidate = Candidate { uid, created: now, ready: None, restarts: 0 };
+            let phase = Phase::Pending;
+            let candidate = Candidate { uid, phase, ready: None, siblings: 1, restarts: 0, created: now };
             state.pods.push(Pod { candidate, pid: None, address: None, delete, _task: AbortOnDropHandle::new(task) });
         }
     }
@@ -173,7 +176,10 @@ impl Deployment {
         let State { pods, terminating, warnings, .. } = &mut *state;
         if let Some(pod) = pods.iter_mut().chain(terminating).find(|pod| pod.candidate.uid == uid) {
             match change {
-                Change::Started(pid) => pod.pid = Some(pid),
+                Change::Started(pid) => {
+                    pod.candidate.phase = Phase::Running;
+                    pod.pid = Some(pid);
+                }
                 Change::Ready(address) => {
                     pod.candidate.ready = Some(self.clock.now());
                     pod.address = Some(address);

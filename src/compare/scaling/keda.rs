@@ -303,7 +303,7 @@ impl Keda {
 
 impl Trigger {
     /// The metric: one number for activation and for scaling.
-    fn total(&self, counts: Counts) -> u64 {
+    pub(super) fn total(&self, counts: Counts) -> u64 {
         let in_flight = if self.scale_on_in_flight { counts.in_flight } else { 0 };
         let delayed = if self.scale_on_delayed { counts.delayed } else { 0 };
         counts.visible + in_flight + delayed

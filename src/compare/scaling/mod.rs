@@ -7,6 +7,7 @@ use std::time::Duration;
 pub mod event_source;
 pub mod hpa;
 pub mod keda;
+pub mod replica_set;
 pub mod scaled_job;
 pub mod seconds;
 

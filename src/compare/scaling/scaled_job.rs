@@ -4,31 +4,119 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::seconds;
+use super::keda::{self, Trigger};
+use super::{Decision, Observation, Policy, seconds};
 
-/// The part of a ScaledJob that decides how many jobs are made. Names and defaults are KEDA's.
+/// A ScaledJob on one queue. Names and defaults are KEDA's, but for `messagesPerJob`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
     /// How often the operator looks (30 s).
     #[serde(with = "seconds")]
     pub polling_interval: Duration,
+    /// When the operator first looks, after the start of the run.
+    #[serde(rename = "firstPollSeconds", with = "seconds")]
+    pub first_poll: Duration,
     /// Jobs that always run (0).
     pub min_replica_count: u32,
     /// Jobs at most (100, also where it is left out).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_replica_count: Option<u32>,
     /// `scalingStrategy`.
     pub strategy: Strategy,
+    /// The `aws-sqs-queue` triggers; all of them look at the scenario's queue, and the highest decides.
+    pub triggers: Vec<Trigger>,
+    /// Messages that one job handles before it ends; it also ends when a receive brings none. 0 is the first trigger's
+    /// `queueLength`.
+    pub messages_per_job: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             polling_interval: Duration::from_secs(30),
+            first_poll: Duration::ZERO,
             min_replica_count: 0,
             max_replica_count: None,
             strategy: Strategy::Default,
+            triggers: vec![Trigger::default()],
+            messages_per_job: 0,
         }
+    }
+}
+
+impl Settings {
+    /// What is wrong with these settings: the field, and what to write instead. Empty when all is well.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let object = keda::Settings {
+            polling_interval: self.polling_interval,
+            min_replica_count: self.min_replica_count,
+            max_replica_count: self.max_replica_count.unwrap_or(100),
+            triggers: self.triggers.clone(),
+            ..keda::Settings::default()
+        };
+        let mut mistakes = object.mistakes();
+        if let Strategy::Custom { running_share, .. } = self.strategy
+            && !(0.0..=100.0).contains(&running_share)
+        {
+            mistakes.push(("strategy", format!("runningShare {running_share}: write a share, 0 to 1")));
+        }
+        mistakes
+    }
+
+    /// Messages that one job handles.
+    pub fn messages_of_a_job(&self) -> u32 {
+        let first = self.triggers.first().map_or(1, |trigger| trigger.queue_length);
+        if self.messages_per_job > 0 { self.messages_per_job } else { u32::try_from(first).unwrap_or(u32::MAX) }
+    }
+}
+
+/// A ScaledJob at work. In an [`Observation`], `replicas` are the jobs that are not finished, `ready` those with a pod
+/// that runs; [`Decision::to`] is how many unfinished jobs there are when the new ones are made.
+#[derive(Clone, Debug)]
+pub struct ScaledJob {
+    settings: Settings,
+    next: Duration,
+    reads: u64,
+}
+
+impl ScaledJob {
+    /// A ScaledJob made at time zero.
+    pub fn new(settings: Settings) -> Self {
+        Self { next: settings.first_poll, settings, reads: 0 }
+    }
+
+    /// GetQueueAttributes calls so far: they are billed.
+    pub fn queue_reads(&self) -> u64 {
+        self.reads
+    }
+}
+
+impl Policy for ScaledJob {
+    fn due(&self) -> Duration {
+        self.next
+    }
+
+    fn tick(&mut self, now: Duration, seen: &Observation) -> Decision {
+        self.reads += self.settings.triggers.len() as u64;
+        while self.next <= now {
+            self.next += self.settings.polling_interval;
+        }
+        let (from, pending) = (seen.replicas, seen.replicas.saturating_sub(seen.ready));
+        let read = |trigger: &Trigger| seen.queue.map_or(0, |counts| trigger.total(counts));
+        let metrics = || self.settings.triggers.iter().map(|trigger| (read(trigger), trigger));
+        let active = metrics().any(|(messages, trigger)| messages > trigger.activation_queue_length);
+        let messages = metrics().map(|(messages, _)| messages).max().unwrap_or(0);
+        let wanted = metrics().map(|(messages, trigger)| messages.div_ceil(trigger.queue_length.max(1))).max();
+        let made = jobs_to_create(&self.settings, messages, wanted.unwrap_or(0), from, pending, active);
+        let reason = match (seen.queue, active, made) {
+            (None, ..) => "KEDAScalerFailed",
+            (_, _, 1..) => "KEDAJobsCreated",
+            (_, true, 0) => "ScalerActive",
+            (_, false, 0) => "ScalerNotActive",
+        };
+        let detail = format!("{messages} messages, {from} unfinished jobs, {pending} of them pending");
+        Decision { by: "keda", from, to: from.saturating_add(made), reason, detail }
     }
 }
 
@@ -53,9 +141,9 @@ pub enum Strategy {
     Eager,
 }
 
-/// Jobs to make now: `metric` messages at `target` a job, `running` unfinished jobs of which `pending` have no pod that
-/// runs or has succeeded (a subset).
-pub fn jobs_to_create(settings: &Settings, metric: u64, target: u64, running: u32, pending: u32, active: bool) -> u32 {
+/// Jobs to make now: for `messages` that ask for `wanted` jobs (messages / target, rounded up), with `running` unfinished
+/// jobs of which `pending` have no pod that runs or has succeeded (a subset). KEDA's `scale_jobs.go`.
+fn jobs_to_create(settings: &Settings, messages: u64, wanted: u64, running: u32, pending: u32, active: bool) -> u32 {
     let min = i64::from(settings.min_replica_count);
     let (running, pending) = (i64::from(running), i64::from(pending));
     if running < min {
@@ -65,9 +153,9 @@ pub fn jobs_to_create(settings: &Settings, metric: u64, target: u64, running: u3
         return 0;
     }
     let slots = settings.max_replica_count.map_or(100, |max| i64::from(max) - min);
-    let wanted = i64::try_from(metric.div_ceil(target.max(1))).unwrap_or(i64::MAX).min(slots);
+    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX).min(slots);
     let above_min = running - min;
-    let mut ceiling = i64::try_from(metric).unwrap_or(i64::MAX);
+    let mut ceiling = i64::try_from(messages).unwrap_or(i64::MAX);
     let effective = match settings.strategy {
         Strategy::Default => wanted - above_min,
         Strategy::Custom { deduction, running_share } => {
@@ -90,7 +178,7 @@ mod tests {
 
     fn created(strategy: Strategy, messages: u64, running: u32, pending: u32) -> u32 {
         let settings = Settings { max_replica_count: Some(20), strategy, ..Settings::default() };
-        jobs_to_create(&settings, messages, 1, running, pending, messages > 0)
+        jobs_to_create(&settings, messages, messages, running, pending, messages > 0)
     }
 
     #[test]
@@ -116,9 +204,9 @@ mod tests {
     #[test]
     fn jobs_below_the_minimum_are_made_first_and_forced_active() {
         let settings = Settings { min_replica_count: 3, ..Settings::default() };
-        assert_eq!(jobs_to_create(&settings, 0, 1, 1, 0, false), 2);
+        assert_eq!(jobs_to_create(&settings, 0, 0, 1, 0, false), 2);
         assert_eq!(
-            jobs_to_create(&settings, 10, 1, 3, 0, false),
+            jobs_to_create(&settings, 10, 10, 3, 0, false),
             10,
             "the minimum does not count against the messages"
         );
@@ -127,8 +215,8 @@ mod tests {
     #[test]
     fn a_job_may_take_several_messages_and_nothing_is_made_while_inactive() {
         let settings = Settings::default();
-        assert_eq!(jobs_to_create(&settings, 11, 5, 0, 0, true), 3);
-        assert_eq!(jobs_to_create(&settings, 11, 5, 0, 0, false), 0);
-        assert_eq!(jobs_to_create(&settings, 1_000_000, 5, 0, 0, true), 100, "100 where no maximum is set");
+        assert_eq!(jobs_to_create(&settings, 11, 3, 0, 0, true), 3);
+        assert_eq!(jobs_to_create(&settings, 11, 3, 0, 0, false), 0);
+        assert_eq!(jobs_to_create(&settings, 1_000_000, 200_000, 0, 0, true), 100, "100 where no maximum is set");
     }
 }

@@ -27,6 +27,14 @@ pub(super) enum Event {
     PollOver { pod: u32 },
     /// The drain budget of a pod is spent.
     DrainOver { pod: u32 },
+    /// A node is Ready.
+    NodeReady { node: u32 },
+    /// A node has been empty for long enough; void if another pod came.
+    NodeEmpty { node: u32, came: u32 },
+    /// Spot gives notice that it takes a node.
+    NodeNotice { node: u32 },
+    /// Spot takes a node.
+    NodeGone { node: u32 },
     /// A batch has been answered.
     Answered { batch: u32 },
     /// A poller has waited long enough to be given more records.

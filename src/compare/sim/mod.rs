@@ -9,6 +9,7 @@ mod agenda;
 mod books;
 mod eks;
 mod lambda;
+mod nodes;
 mod pod;
 mod stage;
 

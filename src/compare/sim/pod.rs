@@ -15,6 +15,9 @@ pub(super) struct Kind {
     pub work: Work,
     pub visibility: Duration,
     pub fifo: bool,
+    /// A job's share of messages; a worker has none and goes on.
+    pub messages: Option<u32>,
+    pub seed: u64,
 }
 
 impl Kind {
@@ -44,7 +47,13 @@ struct Place {
 pub(super) struct Pod {
     pub state: State,
     pub born: Duration,
+    /// When it became Ready.
+    pub ready_at: Option<Duration>,
+    /// The node it stands on; none while it waits for one, or where nodes are not modelled.
+    pub node: Option<u32>,
     index: u32,
+    /// Messages that it may still receive: a job's share, or as many as there are.
+    left: u64,
     /// Held and not begun.
     waiting: VecDeque<Held>,
     places: Vec<Option<Place>>,
@@ -57,6 +66,8 @@ pub(super) struct Pod {
     deletes: Vec<Held>,
     flush_epoch: u32,
     heartbeat_planned: bool,
+    /// It will not live to the end of its drain budget.
+    killed: bool,
 }
 
 impl Pod {
@@ -65,7 +76,10 @@ impl Pod {
         Self {
             state: State::Starting,
             born,
+            ready_at: None,
+            node: None,
             index,
+            left: kind.messages.map_or(u64::MAX, u64::from),
             waiting: VecDeque::new(),
             places: vec![None; places as usize],
             free: (0..places).rev().collect(),
@@ -76,6 +90,7 @@ impl Pod {
             deletes: Vec::new(),
             flush_epoch: 0,
             heartbeat_planned: false,
+            killed: false,
         }
     }
 
@@ -84,7 +99,8 @@ impl Pod {
     }
 
     fn room(&self, kind: &Kind) -> u32 {
-        kind.capacity() - self.running() - self.waiting.len() as u32
+        let free = kind.capacity() - self.running() - self.waiting.len() as u32;
+        u64::from(free).min(self.left) as u32
     }
 
     /// A long poll of this pod is under way.
@@ -92,9 +108,10 @@ impl Pod {
         self.polling_since.is_some()
     }
 
-    /// A draining pod with nothing left to do.
+    /// A draining pod, or a job that has had its share, with nothing left to do.
     pub fn has_drained(&self) -> bool {
-        self.state == State::Draining && self.running() == 0 && self.waiting.is_empty() && !self.polls()
+        let ends = self.state == State::Draining || self.left == 0 && self.state == State::Ready;
+        ends && self.running() == 0 && self.waiting.is_empty() && !self.polls()
     }
 
     /// Receives as long as there are messages and room for a good request. True if a long poll now waits.
@@ -104,7 +121,7 @@ impl Pod {
             if self.state != State::Ready || self.polls() || room == 0 {
                 return false;
             }
-            if room < kind.settings.receive_min_room.min(kind.capacity()) {
+            if u64::from(room) < u64::from(kind.settings.receive_min_room.min(kind.capacity())).min(self.left) {
                 if !self.lingering {
                     self.lingering = true;
                     let event = Event::Linger { pod: self.index, epoch: self.linger_epoch };
@@ -148,11 +165,12 @@ impl Pod {
     }
 
     fn take(&mut self, stage: &mut Stage, kind: &Kind) -> bool {
-        let waiting = &mut self.waiting;
-        let room = kind.capacity() - (self.places.len() - self.free.len() + waiting.len()) as u32;
-        if stage.receive(room, |held| waiting.push_back(held)) == 0 {
+        let (room, waiting) = (self.room(kind), &mut self.waiting);
+        let count = stage.receive(room, |held| waiting.push_back(held));
+        if count == 0 {
             return false;
         }
+        self.left -= count as u64;
         if self.state == State::Draining {
             self.give_back_waiting(stage);
             return true;
@@ -207,7 +225,8 @@ impl Pod {
         }
         if self.state == State::Ready {
             self.begin(stage, kind);
-        } else {
+        }
+        if self.state != State::Ready || self.has_drained() {
             self.flush(stage);
         }
     }
@@ -237,26 +256,28 @@ impl Pod {
         }
     }
 
-    /// SIGTERM: no new receive starts, what has not begun is given back, the rest goes on.
-    pub fn terminate(&mut self, stage: &mut Stage, kind: &Kind) {
+    /// SIGTERM: no new receive starts, what has not begun is given back, the rest goes on until SIGKILL after `grace`.
+    pub fn terminate(&mut self, grace: Duration, stage: &mut Stage, kind: &Kind) {
         self.state = State::Draining;
         self.lingering = false;
         self.give_back_waiting(stage);
         self.flush(stage);
-        let budget = kind.settings.drain_budget.min(kind.settings.grace_period);
+        self.killed = grace < kind.settings.drain_budget;
+        let budget = kind.settings.drain_budget.min(grace);
         stage.agenda.plan(stage.now + budget, Event::DrainOver { pod: self.index });
     }
 
-    /// The drain budget is spent: work in hand is aborted, then given back. With a grace period below the budget the
-    /// pod was killed instead, and its messages stay hidden until their visibility ends.
-    pub fn drain_over(&mut self, stage: &mut Stage, kind: &Kind) {
+    /// The drain budget is spent: work in hand is aborted, then given back. A pod that was killed before that
+    /// gives nothing back: its messages stay hidden until their visibility ends.
+    pub fn drain_over(&mut self, stage: &mut Stage) {
         self.polling_since = None;
         let rest: Vec<Held> = self.places.iter_mut().filter_map(|place| place.take().map(|p| p.held)).collect();
         self.free = (0..self.places.len() as u32).rev().collect();
-        if kind.settings.grace_period >= kind.settings.drain_budget && !rest.is_empty() {
+        if !self.killed {
             stage.give_back(&rest, Duration::ZERO);
+            self.flush(stage);
         }
-        self.flush(stage);
+        self.deletes.clear();
     }
 
     fn give_back_waiting(&mut self, stage: &mut Stage) {
@@ -287,7 +308,9 @@ impl Pod {
         let over = since + poll(kind);
         if over <= stage.now {
             stage.books.requests.empty_receive += u64::from(stage.books.first_send.is_some());
-            self.polling_since = (self.state == State::Ready).then_some(stage.now);
+            // A job that finds nothing has nothing more to do.
+            self.left = if kind.messages.is_some() { 0 } else { self.left };
+            self.polling_since = (self.state == State::Ready && self.left > 0).then_some(stage.now);
         }
         if let Some(since) = self.polling_since {
             self.poll_over_planned = true;

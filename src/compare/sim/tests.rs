@@ -2,6 +2,9 @@ use super::*;
 use crate::compare::run::Decision;
 use crate::compare::scaling::{event_source, hpa};
 
+mod jobs;
+mod nodes;
+
 fn article() -> Scenario {
     Scenario::read("article").and_then(Scenario::checked).expect("built in")
 }

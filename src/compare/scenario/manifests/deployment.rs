@@ -40,7 +40,7 @@ pub fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Reader) {
     };
     let mut spec = reader.fields(node, "spec.template.spec");
     // Kubernetes' default.
-    let mut pod = Pod { start_delay: scenario.eks.pod.start_delay, ..Pod::default() };
+    let mut pod = Pod { start_delay: scenario.eks.pod.start_delay.clone(), ..Pod::default() };
     pod.grace_period = Duration::from_secs(30);
     spec.seconds(reader, "terminationGracePeriodSeconds", &mut pod.grace_period);
     let containers = spec.take("containers").map(Node::elements).unwrap_or_default();
