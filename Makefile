@@ -7,6 +7,9 @@ SPEED    ?= 10
 OUT      ?= out
 ARGS     ?=
 CARGO    ?= cargo
+SEED     ?= 1
+CHAOS_MESSAGES ?= 100000
+CHAOS_KILLS    ?= 200
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +41,12 @@ deny: ## licences, sources and banned crates of the dependencies
 bench: build ## every speed, size and cost claim, as ratios
 	$(CARGO) bench --locked
 
+chaos: ## 100,000 messages, processes killed at random, 5 % of the calls fail: nothing lost (SEED=, CHAOS_MESSAGES=, CHAOS_KILLS=)
+	CHAOS_MESSAGES=$(CHAOS_MESSAGES) CHAOS_KILLS=$(CHAOS_KILLS) SEED=$(SEED) \
+		$(CARGO) test --release --locked --test it chaos -- --nocapture --test-threads 1
+
 page: build ## the report in a real browser (Debian's chromium), and with it the pictures of the README
 	target/release/twinscale compare --scenario article --speed $(SPEED) --out $(OUT)
 	tests/browser/page.py $(OUT)/report.html docs/pictures
 
-.PHONY: help build page compare test test-setup test-deploy lint deny bench
+.PHONY: help build page compare test test-setup test-deploy lint deny bench chaos

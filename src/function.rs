@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::SqsBatchResponse;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +107,26 @@ impl<H: Handler> Function<H> {
             tracing::warn!("the journal was not written before the deadline");
         }
     }
+}
+
+/// Serves invocations of `function` until Lambda ends the environment; several at once where Managed Instances ask for
+/// them.
+///
+/// # Errors
+/// When the Runtime API cannot be reached.
+pub async fn serve<H: Handler>(function: Function<H>) -> Result<(), lambda_runtime::Error> {
+    let function = Arc::new(function);
+    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Event>| {
+        let function = function.clone();
+        async move {
+            let answer = function.handle(&event.payload, event.context.deadline()).await;
+            answer.map_err(|unnamed| Diagnostic {
+                error_type: "RecordWithoutMessageId".to_owned(),
+                error_message: unnamed.to_string(),
+            })
+        }
+    }))
+    .await
 }
 
 /// The messages to handle: all that decoded, but on a FIFO queue none behind a record of its group that did not.

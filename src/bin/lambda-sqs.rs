@@ -2,11 +2,10 @@
 //! several invocations at once where Lambda Managed Instances ask for them.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use twinscale::config::{Config, ConfigErrors};
-use twinscale::function::{Event, Function};
+use twinscale::function::{self, Function};
 use twinscale::journal::Journal;
 use twinscale::queue::Tuning;
 use twinscale::{telemetry, workload};
@@ -22,19 +21,9 @@ async fn main() -> Result<ExitCode, Error> {
     };
     telemetry::start(config.log.json, &config.log.filter)?;
     let journal = journal(&config);
-    let function = Arc::new(Function::new(workload::handler(config.work.clone()), &config, journal.clone()));
+    let function = Function::new(workload::handler(config.work.clone()), &config, journal.clone());
     journal.ready();
-    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Event>| {
-        let function = function.clone();
-        async move {
-            let answer = function.handle(&event.payload, event.context.deadline()).await;
-            answer.map_err(|unnamed| Diagnostic {
-                error_type: "RecordWithoutMessageId".to_owned(),
-                error_message: unnamed.to_string(),
-            })
-        }
-    }))
-    .await?;
+    function::serve(function).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -38,6 +38,8 @@ pub struct Settings {
     pub placement: Duration,
     /// How long an environment stays without work before it is reclaimed.
     pub idle_reclaim: Duration,
+    /// Invocations at once that the function may have; further ones are throttled.
+    pub reserved_concurrency: Option<u32>,
     /// Invocations at once in one environment (Lambda Managed Instances); 1 everywhere else.
     pub max_concurrency: u32,
     /// Scenario time, which the timeout and the deadline header follow.
@@ -57,6 +59,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(30),
             placement: Duration::ZERO,
             idle_reclaim: Duration::from_secs(600),
+            reserved_concurrency: None,
             max_concurrency: 1,
             clock: Clock::new(1.0),
             log: None,
@@ -110,6 +113,9 @@ pub enum Failure {
     /// The environment did not come up.
     #[error("initialisation failed: {0}")]
     Init(String),
+    /// The function has as many invocations as it may have; this one was not begun.
+    #[error("Rate Exceeded: the function's reserved concurrency is in use")]
+    Throttled,
     /// The function's timeout passed; its environment was killed.
     #[error("Task timed out after {:.2} seconds", .0.as_secs_f64())]
     TimedOut(Duration),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::clock::Clock;
+use super::environment::Failure;
 use super::lambda::Function;
 use crate::compare::scaling::event_source::{EventSource, Settings};
 use crate::compare::scaling::{Counts, Decision, Observation, Policy};
@@ -199,7 +200,7 @@ impl Shared {
             let kept = kept(&invoked.answer, &ids, source.settings.report_batch_item_failures);
             if let Kept::All(reason) = &kept {
                 tracing::warn!(request_id = invoked.request_id, reason, "the batch stays in the queue");
-                self.policy().failed(false);
+                self.policy().failed(invoked.answer == Err(Failure::Throttled));
             }
             let finished = these.iter().filter(|message| match &kept {
                 Kept::None => true,

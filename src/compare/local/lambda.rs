@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -32,6 +33,8 @@ pub struct Usage {
     pub invocations: u64,
     /// Those of them that failed: error, timeout, crash, initialisation.
     pub failed: u64,
+    /// Invocations that were not begun for want of concurrency; not among the others.
+    pub throttled: u64,
     /// Environments that were started.
     pub cold_starts: u64,
     /// Billed duration, summed.
@@ -49,6 +52,8 @@ impl Usage {
 pub struct Function {
     settings: Arc<Settings>,
     state: Mutex<State>,
+    /// Places for invocations: the reserved concurrency.
+    places: Semaphore,
     _reclaimer: AbortOnDropHandle<()>,
 }
 
@@ -67,9 +72,11 @@ impl Function {
         Arc::new_cyclic(|function: &Weak<Self>| {
             let idle_for = settings.clock.real(settings.idle_reclaim);
             let reclaimer = tokio::spawn(reclaim(function.clone(), idle_for));
+            let places = settings.reserved_concurrency.map_or(Semaphore::MAX_PERMITS, |places| places as usize);
             Self {
                 settings: Arc::new(settings),
                 state: Mutex::default(),
+                places: Semaphore::new(places),
                 _reclaimer: AbortOnDropHandle::new(reclaimer),
             }
         })
@@ -104,6 +111,11 @@ impl Function {
 
     /// Invokes the function synchronously: in the most recently used idle environment, else in a new one.
     pub async fn invoke(&self, event: Bytes) -> Invoked {
+        let Ok(_place) = self.places.try_acquire() else {
+            self.state().usage.throttled += 1;
+            let (request_id, duration, billed) = Default::default();
+            return Invoked { request_id, answer: Err(Failure::Throttled), init: None, duration, billed };
+        };
         let (environment, init) = match self.take_idle() {
             Some(environment) => (environment, None),
             None => match self.cold_start().await {

@@ -1,47 +1,24 @@
-//! The embedded queue behind a front that keeps every call and fails on demand: a test may answer any call itself.
+//! The embedded queue behind a [`FaultProxy`] that keeps every call and fails on demand.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Request, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use tokio_util::task::AbortOnDropHandle;
 use twinscale::compare::local::sqs_server::{Options, SqsServer};
 use twinscale::compare::scaling::Counts;
 use twinscale::message::Message;
 use twinscale::queue::{Outgoing, Queue, Tuning};
 
-/// What a call answers instead of the truth.
-pub enum Fault {
-    /// An error for the whole call, with its HTTP status.
-    Error(u16, &'static str),
-    /// An error for one entry of a batch call, which is then left out of it.
-    Entry(usize, &'static str),
-    /// No answer for this long, then the truth.
-    Slow(Duration),
-}
-
-type Script = Box<dyn FnMut(&str, &Value) -> Option<Fault> + Send>;
+pub use crate::fault_proxy::Fault;
+use crate::fault_proxy::{FaultProxy, Strike};
 
 /// The service; dropping it closes the port.
 pub struct Sqs {
     pub endpoint: String,
-    front: Arc<Front>,
-    _serving: AbortOnDropHandle<()>,
-}
-
-struct Front {
     server: SqsServer,
-    client: Client<HttpConnector, Full<Bytes>>,
-    calls: Mutex<Vec<(String, Value)>>,
-    script: Mutex<Option<Script>>,
+    calls: Arc<Mutex<Vec<(String, Value)>>>,
+    script: Arc<Mutex<Option<Strike>>>,
+    _proxy: FaultProxy,
 }
 
 impl Sqs {
@@ -57,18 +34,21 @@ impl Sqs {
             let attributes = [("VisibilityTimeout", visibility.as_str()), ("RedrivePolicy", policy.as_str())];
             server.create_queue(&format!("jobs{suffix}"), &[&attributes, fifo].concat()).expect("created");
         }
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let front = Arc::new(Front { server, client, calls: Mutex::default(), script: Mutex::default() });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        let router = axum::Router::new().fallback(serve).with_state(front.clone());
-        let serving = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
-        Self { endpoint, front, _serving: AbortOnDropHandle::new(serving) }
+        let (calls, script): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Option<Strike>>>) = Default::default();
+        let strike = {
+            let (calls, script) = (calls.clone(), script.clone());
+            move |action: &str, call: &Value| {
+                calls.lock().expect("no panic").push((action.to_owned(), call.clone()));
+                script.lock().expect("no panic").as_mut().and_then(|script| script(action, call))
+            }
+        };
+        let proxy = FaultProxy::start(server.address(), Box::new(strike)).await;
+        Self { endpoint: proxy.endpoint.clone(), server, calls, script, _proxy: proxy }
     }
 
     /// Answers calls by `script` first, from now on.
     pub fn script(&self, script: impl FnMut(&str, &Value) -> Option<Fault> + Send + 'static) {
-        *self.front.script.lock().expect("no panic") = Some(Box::new(script));
+        *self.script.lock().expect("no panic") = Some(Box::new(script));
     }
 
     pub async fn send(&self, queue: &str, bodies: impl IntoIterator<Item = impl ToString>) {
@@ -84,7 +64,7 @@ impl Sqs {
     }
 
     pub fn counts(&self, queue: &str) -> Counts {
-        self.front.server.counts(queue).expect("a queue of ours")
+        self.server.counts(queue).expect("a queue of ours")
     }
 
     /// Messages in the queue, whatever their state.
@@ -107,58 +87,13 @@ impl Sqs {
 
     /// Every call of this action so far.
     pub fn calls(&self, action: &str) -> Vec<Value> {
-        let calls = self.front.calls.lock().expect("no panic");
+        let calls = self.calls.lock().expect("no panic");
         calls.iter().filter(|(name, _)| name == action).map(|(_, call)| call.clone()).collect()
     }
 
-    /// Past the front, so that nothing is kept and nothing fails.
+    /// Past the proxy, so that nothing is kept and nothing fails.
     async fn queue(&self, name: &str) -> Queue {
         let tuning = Tuning { attempt_timeout: Duration::from_secs(5) };
-        Queue::local(&self.front.server.endpoint(), name, &tuning).await.expect("a region is set")
-    }
-}
-
-async fn serve(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers["x-amz-target"].to_str().expect("text");
-    let action = target.rsplit('.').next().expect("never empty").to_owned();
-    let mut request: Value = serde_json::from_slice(&body).expect("JSON");
-    front.calls.lock().expect("no panic").push((action.clone(), request.clone()));
-    let fault = front.script.lock().expect("no panic").as_mut().and_then(|script| script(&action, &request));
-    let mut failed = None;
-    match fault {
-        Some(Fault::Error(status, code)) => {
-            let body = json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": "told to" });
-            return (StatusCode::from_u16(status).expect("a status"), axum::Json(body)).into_response();
-        }
-        Some(Fault::Entry(index, code)) => {
-            let entries = request["Entries"].as_array_mut().expect("a batch");
-            let entry = entries.remove(index);
-            failed = Some(json!({ "Id": entry["Id"], "Code": code, "SenderFault": false }));
-            if entries.is_empty() {
-                return axum::Json(json!({ "Successful": [], "Failed": [failed] })).into_response();
-            }
-        }
-        Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
-        None => {}
-    }
-    let (status, answer) = front.forward(headers, &request).await;
-    let Some(failed) = failed else { return (status, answer).into_response() };
-    let mut answer: Value = serde_json::from_slice(&answer).expect("JSON");
-    match answer["Failed"].as_array_mut() {
-        Some(others) => others.push(failed),
-        None => answer["Failed"] = json!([failed]),
-    }
-    axum::Json(answer).into_response()
-}
-
-impl Front {
-    async fn forward(&self, mut headers: HeaderMap, request: &Value) -> (StatusCode, Bytes) {
-        headers.remove(header::CONTENT_LENGTH);
-        let mut forwarded = Request::post(self.server.endpoint());
-        *forwarded.headers_mut().expect("complete") = headers;
-        let forwarded = forwarded.body(Full::from(request.to_string())).expect("complete");
-        let answer = self.client.request(forwarded).await.expect("the server answers");
-        let status = answer.status();
-        (status, Body::new(answer.into_body()).collect().await.expect("a whole answer").to_bytes())
+        Queue::local(&self.server.endpoint(), name, &tuning).await.expect("a region is set")
     }
 }

@@ -1,0 +1,96 @@
+//! Whether each message has ended where its case says: by the queue's own events, and by what the handlers wrote.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use twinscale::compare::local::sqs_server::Event;
+use twinscale::queue::REJECT_REASON;
+
+use super::case::{Case, End, Host};
+use super::process::name;
+use super::rig::{Kind, Line, Noted, Rig};
+
+pub async fn check(case: &Case, host: Host, kind: Kind, rig: &Rig) -> Result<(), String> {
+    let (events, lines, dead) = (rig.events(), rig.lines(), rig.dead_letters().await);
+    let mut wrong = Vec::new();
+    for (number, told) in case.messages.iter().enumerate() {
+        let message = format!("m{number}");
+        let began = lines.iter().filter(|line| line.0 == "began" && line.1 == message).count();
+        let times = match host {
+            Host::Function => told.on_function.as_ref().unwrap_or(&told.handled),
+            Host::Worker => &told.handled,
+        };
+        if !times.contains(&began) {
+            wrong.push(format!("{message} was handled {began} times, not {times:?}"));
+        }
+        wrong.extend(ended(&message, told.end, &events, &lines, &dead));
+        if let Some(hidden) = &told.hidden {
+            let set = first_hidden(&message, &events);
+            if !set.is_some_and(|set| hidden.contains(&set.as_secs())) {
+                wrong.push(format!("{message} was hidden for {set:?}, not {hidden:?} seconds"));
+            }
+        }
+    }
+    let began = lines.iter().filter(|line| line.0 == "began").count();
+    if case.total.is_some_and(|total| total != began) {
+        wrong.push(format!("{began} handlers began, not {:?}", case.total));
+    }
+    if kind == Kind::Fifo {
+        wrong.extend(out_of_order(case, &lines));
+    }
+    let counts = rig.counts();
+    if counts.visible + counts.in_flight + counts.delayed > 0 {
+        wrong.push(format!("{counts:?} are left"));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{}\n  handlers: {lines:?}\n  proxy: {:?}", wrong.join("; "), rig.proxy.tally()))
+}
+
+fn ended(message: &str, end: End, events: &[Noted], lines: &[Line], dead: &[Value]) -> Option<String> {
+    let deleted = events.iter().filter(|(_, dead, name, event)| !dead && name == message && *event == Event::Deleted);
+    let letters: Vec<_> =
+        dead.iter().filter(|letter| letter["Body"].as_str().is_some_and(|body| name(body) == message)).collect();
+    let finished = lines.iter().any(|line| line.1 == message && line.0 == "done");
+    let as_told = match end {
+        End::Deleted => letters.is_empty() && finished,
+        End::Dead => {
+            let reason = |letter: &&Value| letter["MessageAttributes"][REJECT_REASON]["StringValue"] == "told to";
+            letters.len() == 1 && letters.iter().all(reason) && !finished
+        }
+    };
+    // A rejected message is deleted too, once the dead-letter queue has it.
+    let deleted = deleted.count();
+    (!as_told || deleted != 1).then(|| {
+        format!("{message} is not {end:?}: deleted {deleted} times, done: {finished}, dead letters: {letters:?}")
+    })
+}
+
+fn first_hidden(message: &str, events: &[Noted]) -> Option<Duration> {
+    events.iter().find_map(|(_, dead, name, event)| match event {
+        Event::Visibility(hidden) if !dead && name == message => Some(*hidden),
+        _ => None,
+    })
+}
+
+/// In a group, no handler begins before all messages ahead of it have been done or rejected.
+fn out_of_order(case: &Case, lines: &[Line]) -> Vec<String> {
+    let number = |line: &Line| line.1.trim_start_matches('m').parse::<usize>().expect("m and a number");
+    let mut wrong = Vec::new();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.0 == "began") {
+        let this = number(line);
+        let settled = |ahead: usize| {
+            lines[..at].iter().any(|line| number(line) == ahead && (line.0 == "done" || line.0 == "reject"))
+        };
+        let ahead = (0..this).filter(|ahead| case.messages[*ahead].group == case.messages[this].group);
+        wrong
+            .extend(ahead.filter(|ahead| !settled(*ahead)).map(|ahead| format!("m{this} began before m{ahead} ended")));
+    }
+    let of_g = |line: &&Line| line.0 == "began" && case.messages[number(line)].group == "g";
+    let order: Vec<_> = lines.iter().filter(of_g).map(number).collect();
+    if !case.order.is_empty() && order != case.order {
+        wrong.push(format!("group g began in the order {order:?}, not {:?}", case.order));
+    }
+    wrong
+}

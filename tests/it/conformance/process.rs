@@ -1,0 +1,106 @@
+//! The process of a host: the worker, or the function behind the Runtime API, with a handler that does what the body of
+//! the message says, and writes down when it began and ended. The same code as in `twinscale-worker` and `lambda-sqs`,
+//! whose own handler can only be drawn by lot.
+//!
+//! A body is `name|step,step`: the first step for the first receive, the last for all further ones. Steps: `done`,
+//! `retry`, `later2` (seconds), `reject`, `panic`, `hang`, `wait50` (milliseconds, then done).
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use twinscale::config::Config;
+use twinscale::function::{self, Function};
+use twinscale::handler::{Handler, Outcome};
+use twinscale::journal::Journal;
+use twinscale::message::Message;
+use twinscale::queue::{Queue, Tuning};
+use twinscale::shutdown::{Health, Shutdown};
+use twinscale::worker::Worker;
+
+struct Obedient {
+    /// Appended to by all processes of a run, a line with each write.
+    log: File,
+}
+
+impl Obedient {
+    fn note(&self, what: &str, message: &Message) {
+        let name = name(&message.body);
+        let line = format!("{what} {name} {}\n", message.receive_count);
+        (&self.log).write_all(line.as_bytes()).expect("the log takes it");
+    }
+}
+
+/// The name of a message, from its body.
+pub fn name(body: &str) -> &str {
+    body.split('|').next().unwrap_or_default()
+}
+
+impl Handler for Obedient {
+    async fn handle(&self, message: &Message) -> Outcome {
+        self.note("began", message);
+        let steps: Vec<&str> = message.body.split('|').nth(1).unwrap_or("done").split(',').collect();
+        let step = steps[(message.receive_count.max(1) as usize - 1).min(steps.len() - 1)];
+        let number = |prefix| step.strip_prefix(prefix).and_then(|number: &str| number.parse::<u64>().ok());
+        if let Some(millis) = number("wait") {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+        let outcome = match step {
+            "hang" => std::future::pending().await,
+            "panic" => {
+                self.note("panic", message);
+                panic!("told to");
+            }
+            "retry" => Outcome::retry("told to"),
+            "reject" => Outcome::reject("told to"),
+            _ => match number("later") {
+                Some(seconds) => Outcome::Retry { after: Some(Duration::from_secs(seconds)), reason: "told to".into() },
+                None => Outcome::Done,
+            },
+        };
+        let ended = match &outcome {
+            Outcome::Done => "done",
+            Outcome::Retry { .. } => "retry",
+            Outcome::Reject { .. } => "reject",
+        };
+        self.note(ended, message);
+        outcome
+    }
+}
+
+#[test]
+#[ignore = "the process of a host, which the other tests start"]
+fn the_process_of_a_host() {
+    let Some(log) = std::env::var_os("HOST_LOG") else { return };
+    let log = OpenOptions::new().append(true).create(true).open(log).expect("the log of the run");
+    std::thread::spawn(die_with_the_parent);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let env = |name: &str| std::env::var(name).ok();
+    if env("AWS_LAMBDA_RUNTIME_API").is_some() {
+        let config = Config::from_env(&env).expect("valid");
+        let function = Function::new(Obedient { log }, &config, Journal::off());
+        runtime.block_on(function::serve(function)).expect("Lambda ends it");
+    } else {
+        let config = Config::for_worker(&env).expect("valid");
+        std::process::exit(i32::from(runtime.block_on(work(Obedient { log }, config))));
+    }
+}
+
+async fn work(handler: Obedient, config: Config) -> u8 {
+    let shutdown = Shutdown::on_signals().expect("handlers of signals");
+    let tuning = Tuning { attempt_timeout: config.attempt_timeout };
+    let queue = Queue::connect(config.queue_url.as_deref().expect("QUEUE_URL"), &tuning).await.expect("a region");
+    let (journal, health, metrics) = (Journal::off(), Health::default(), Arc::default());
+    let worker = Worker { handler, queue, config, journal, health, metrics };
+    worker.run(shutdown.drain).await.exit_code()
+}
+
+/// A test that is killed leaves nobody behind.
+fn die_with_the_parent() {
+    let parent = std::os::unix::process::parent_id();
+    while std::os::unix::process::parent_id() == parent {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    std::process::exit(1);
+}

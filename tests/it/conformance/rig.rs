@@ -1,0 +1,222 @@
+//! A queue with its dead-letter queue, the proxy in front of it, and processes of hosts that work on it: who saw what is
+//! read from the queue's own events and from what the handlers wrote down.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use twinscale::compare::local::clock::Clock;
+use twinscale::compare::local::environment::Settings;
+use twinscale::compare::local::event_source::{Mapping, Source};
+use twinscale::compare::local::lambda::Function;
+use twinscale::compare::local::sqs_server::{Bill, Event, Options, SqsServer, Watch};
+use twinscale::compare::scaling::{Counts, event_source};
+
+use super::process::name;
+use crate::fault_proxy::{FaultProxy, Strike};
+
+/// The two kinds of queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Standard,
+    Fifo,
+}
+
+/// What happened at a queue: when on its clock, whether it was the dead-letter queue, the message's name, and what.
+pub type Noted = (Duration, bool, String, Event);
+
+#[derive(Default)]
+pub struct Diary(Mutex<Vec<Noted>>);
+
+impl Watch for Diary {
+    fn message(&self, now: Duration, queue: &str, body: &str, event: Event) {
+        self.0.lock().expect("no panic").push((now, queue.starts_with("dead"), name(body).to_owned(), event));
+    }
+
+    fn request(&self, _: Duration, _: &str, _: Bill, _: u64) {}
+}
+
+/// A line of a handler: `began`, `done`, `retry`, `reject` or `panic`, the message's name, its receive count.
+pub type Line = (String, String, u32);
+
+pub struct Rig {
+    pub server: Arc<SqsServer>,
+    pub proxy: FaultProxy,
+    pub clock: Clock,
+    jobs: String,
+    dead: String,
+    kind: Kind,
+    diary: Arc<Diary>,
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    pub async fn start(kind: Kind, visibility: Duration, max_receives: u32, strike: Strike) -> Self {
+        let (clock, diary) = (Clock::new(1.0), Arc::new(Diary::default()));
+        let options = Options { clock, watch: Some(diary.clone()), ..Options::default() };
+        let server = SqsServer::start(([127, 0, 0, 1], 0).into(), options).await.expect("a free port");
+        let (suffix, fifo): (_, &[_]) = match kind {
+            Kind::Standard => ("", &[]),
+            Kind::Fifo => (".fifo", &[("FifoQueue", "true")]),
+        };
+        let (jobs, dead) = (format!("jobs{suffix}"), format!("dead{suffix}"));
+        server.create_queue(&dead, fifo).expect("created");
+        let policy = json!({ "deadLetterTargetArn": server.arn(&dead), "maxReceiveCount": max_receives }).to_string();
+        let visibility = visibility.as_secs().to_string();
+        let attributes = [("VisibilityTimeout", visibility.as_str()), ("RedrivePolicy", policy.as_str())];
+        server.create_queue(&jobs, &[&attributes, fifo].concat()).expect("created");
+        let proxy = FaultProxy::start(server.address(), strike).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("log");
+        Self { server: Arc::new(server), proxy, clock, jobs, dead, kind, diary, log, _folder: folder }
+    }
+
+    /// Sends past the proxy: a group (which counts on a FIFO queue) and a body each.
+    pub async fn send(&self, messages: impl IntoIterator<Item = (String, String)>) {
+        for (group, body) in messages {
+            let mut call = json!({ "QueueUrl": self.jobs, "MessageBody": body });
+            if body.contains("attribute") {
+                let bytes = json!({ "DataType": "Binary", "BinaryValue": "AP8=" });
+                call["MessageAttributes"] = json!({ "bytes": bytes });
+            }
+            if self.kind == Kind::Fifo {
+                (call["MessageGroupId"], call["MessageDeduplicationId"]) = (group.into(), name(&body).into());
+            }
+            self.server.call("SendMessage", call.to_string().as_bytes()).await.expect("sent");
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.server.counts(&self.jobs).expect("a queue of ours")
+    }
+
+    /// Messages that are not deleted, whatever their state.
+    pub fn left(&self) -> u64 {
+        let counts = self.counts();
+        counts.visible + counts.in_flight + counts.delayed
+    }
+
+    /// What happened at the queues so far, in order.
+    pub fn events(&self) -> Vec<Noted> {
+        self.diary.0.lock().expect("no panic").clone()
+    }
+
+    /// What the handlers wrote so far, in order.
+    pub fn lines(&self) -> Vec<Line> {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let line = |line: &str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            Some((words.next()?, words.next()?, words.next()?.parse().ok()?))
+        };
+        text.lines().filter_map(line).collect()
+    }
+
+    /// The dead letters, as `ReceiveMessage` brings them.
+    pub async fn dead_letters(&self) -> Vec<Value> {
+        let ask = json!({ "QueueUrl": self.dead, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"] });
+        let mut all = Vec::new();
+        loop {
+            let some = self.server.call("ReceiveMessage", ask.to_string().as_bytes()).await.expect("received");
+            let some: Value = serde_json::from_slice(&some).expect("JSON");
+            match some["Messages"].as_array() {
+                Some(messages) => all.extend(messages.iter().cloned()),
+                None => return all,
+            }
+        }
+    }
+
+    fn variables(&self, own: &[(&str, &str)]) -> Vec<(String, String)> {
+        let program = std::env::current_exe().expect("it runs");
+        let (program, log) = (program.to_string_lossy().into_owned(), self.log.to_string_lossy().into_owned());
+        let url = format!("{}/000000000000/{}", self.proxy.endpoint, self.jobs);
+        let all = [
+            ("AWS_ENDPOINT_URL", self.proxy.endpoint.as_str()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("HOST_PROGRAM", &program),
+            ("HOST_LOG", &log),
+            ("QUEUE_URL", &url),
+            // A short poll makes a short drain.
+            ("WAIT_TIME_SECS", "1"),
+            ("ATTEMPT_TIMEOUT_MS", "5000"),
+            ("DELETE_LINGER_MS", "50"),
+            ("BACKOFF_BASE_SECS", "1"),
+            ("BACKOFF_MAX_SECS", "1"),
+            ("FUNCTION_METRICS", "off"),
+        ];
+        all.iter().chain(own).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// A worker process.
+    pub fn worker(&self, variables: &[(&str, &str)]) -> Process {
+        let mut command = Command::new(program());
+        command.env_clear().envs(self.variables(variables)).kill_on_drop(true).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Process(command.spawn().expect("the worker starts"))
+    }
+
+    /// An event source mapping, and the function that it invokes.
+    pub fn function(
+        &self,
+        variables: &[(&str, &str)],
+        function: Settings,
+        mapping: event_source::Settings,
+    ) -> (Arc<Function>, Mapping) {
+        let variables = self.variables(variables);
+        let function = Function::new(Settings { program: program(), variables, clock: self.clock, ..function });
+        let (server, jobs) = (self.server.clone(), self.jobs.clone());
+        let source = Source {
+            queue_url: format!("{}/000000000000/{}", self.proxy.endpoint, self.jobs),
+            queue_arn: self.server.arn(&self.jobs),
+            settings: event_source::Settings { report_batch_item_failures: true, ..mapping },
+            function: function.clone(),
+            counts: Arc::new(move || server.counts(&jobs).ok()),
+            clock: self.clock,
+        };
+        let (decisions, _) = mpsc::unbounded_channel();
+        (function, Mapping::start(source, decisions))
+    }
+}
+
+fn program() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/conformance/process.sh"))
+}
+
+/// A worker process, killed when dropped.
+pub struct Process(Child);
+
+impl Process {
+    pub fn signal(&self, signal: Signal) {
+        // A process that has ended by itself is found out by its exit code.
+        if let Some(pid) = self.0.id() {
+            kill(Pid::from_raw(pid as i32), signal).expect("the process is ours");
+        }
+    }
+
+    /// Its exit code, or minus the signal that ended it.
+    pub async fn ended(&mut self) -> i32 {
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.0.wait()).await;
+        let status = ended.expect("it ends in time").expect("it is ours");
+        status.code().unwrap_or_else(|| -status.signal().unwrap_or_default())
+    }
+}
+
+/// Waits until `so`, looking every 20 ms; gives up after `limit`.
+pub async fn eventually(limit: Duration, mut so: impl FnMut() -> bool) -> Result<(), String> {
+    let waiting = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(limit, waiting).await.map_err(|_| format!("not within {limit:?}"))
+}
