@@ -10,6 +10,7 @@ CARGO    ?= cargo
 SEED     ?= 1
 CHAOS_MESSAGES ?= 100000
 CHAOS_KILLS    ?= 200
+STATE    := target/deploy/work/state.json
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,19 +21,26 @@ build: ## build the release binaries
 compare: build ## one workload through both targets, one table, out/run.json (SCENARIO=, SPEED=, OUT=, ARGS=)
 	target/release/twinscale compare --scenario $(SCENARIO) --speed $(SPEED) --out $(OUT) $(ARGS)
 
-test: test-setup ## set up what the tests need, and run them
+test: test-setup ## set up what the tests need, and run them: all that wants no root and no container tool
 	$(CARGO) test --locked
+	TWINSCALE=target/debug/twinscale tests/deploy/parts.sh tools terraform template kubernetes
 
 test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the protocol tests
 	tests/clients/setup.sh
 
-test-deploy: build ## terraform, kustomize, SAM, the image and an emulator of AWS, with the real tools
-	tests/deploy/test.sh
+test-deploy: build $(STATE) ## the rest: images, and both targets deployed to an emulator of AWS (docker, or podman as root)
+	tests/deploy/parts.sh tools image emulator
+
+# What terraform would have made, which the emulator's roles are taken from. `make test` leaves it behind.
+$(STATE): $(wildcard terraform/*.tf terraform/examples/*) deploy/settings.yaml
+	tests/deploy/parts.sh tools terraform
 
 lint: ## formatting, clippy, both feature sets
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --bins -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck -x -P tests/deploy .ci/run $$(git ls-files '*.sh'); \
+	else echo "lint: shellcheck is not here, so that no script was looked at"; fi
 
 deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features

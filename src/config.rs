@@ -79,6 +79,9 @@ pub struct WorkerConfig {
     pub drain_budget: Duration,
     /// `ADAPTIVE_CONCURRENCY`: let the limit follow latency and errors, up to `CONCURRENCY`.
     pub adaptive_concurrency: bool,
+    /// `EXIT_WHEN_IDLE_SECS`: drain and exit once nothing has come for this long and nothing is in hand, as a job of
+    /// KEDA's ScaledJob has to. Unset = never.
+    pub exit_when_idle: Option<Duration>,
 }
 
 /// Full-jitter exponential backoff: between 0 and min(max, base × 2^(receive count − 1)).
@@ -210,6 +213,7 @@ fn read_worker(from: &mut Reader) -> WorkerConfig {
         heartbeat_every: from.optional("HEARTBEAT_MS", 10..=21_600_000).map(Duration::from_millis),
         drain_budget: from.millis("DRAIN_BUDGET_MS", 25_000, 0..=86_400_000),
         adaptive_concurrency: from.switch("ADAPTIVE_CONCURRENCY", false),
+        exit_when_idle: from.optional("EXIT_WHEN_IDLE_SECS", 1..=86_400).map(Duration::from_secs),
     }
 }
 
@@ -288,6 +292,7 @@ mod tests {
             ("VISIBILITY_TIMEOUT_SECS", "43201", "1 to 43200"),
             ("HEARTBEAT", "yes", "on or off"),
             ("HEARTBEAT_MS", "1", "10 to"),
+            ("EXIT_WHEN_IDLE_SECS", "0", "1 to"),
             ("HANDLER_TIMEOUT_MS", "0", "1 to"),
             ("DRAIN_BUDGET_MS", "1.5", "whole number"),
             ("BACKOFF_BASE_SECS", "x", "0 to 43200"),

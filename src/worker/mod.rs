@@ -86,9 +86,10 @@ pub struct Worker<H> {
 }
 
 impl<H: Handler> Worker<H> {
-    /// Receives and handles until `drain` is cancelled, then drains.
+    /// Receives and handles until `drain` is cancelled, or until it has idled for `EXIT_WHEN_IDLE_SECS`, then drains.
     pub async fn run(self, drain: CancellationToken) -> Ending {
         let settings = &self.config.worker;
+        let drain = drain.child_token();
         let told = tokio::spawn(announce(drain.clone(), self.health.clone()));
         let _told = AbortOnDropHandle::new(told);
         let Some(visibility) = probe::visibility(&self.queue, &self.config, &self.health, &drain).await else {
@@ -118,6 +119,8 @@ impl<H: Handler> Worker<H> {
             wait_time: settings.wait_time,
             attempt_timeout: self.config.attempt_timeout,
             visibility: settings.visibility_timeout,
+            exit_when_idle: settings.exit_when_idle,
+            batches: batches.clone(),
         };
         let hand_on = |messages: Vec<Message>| {
             let messages: Vec<_> = messages.into_iter().map(Arc::new).collect();

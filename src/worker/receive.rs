@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::pace::Pace;
 use super::room::Room;
@@ -21,6 +22,9 @@ pub(super) struct Receiver {
     pub(super) wait_time: Duration,
     pub(super) attempt_timeout: Duration,
     pub(super) visibility: Option<Duration>,
+    pub(super) exit_when_idle: Option<Duration>,
+    /// What is in hand.
+    pub(super) batches: TaskTracker,
 }
 
 /// What a receive asked for, and what came of it.
@@ -32,7 +36,7 @@ struct Answer {
 impl Receiver {
     /// Receives until `drain` and hands on what comes. Then no new receive starts, and those under way are *finished*:
     /// SQS may already have handed out what a dropped answer would have brought, and that would be stranded until its
-    /// visibility timeout. What they bring goes to `give_back`.
+    /// visibility timeout. What they bring goes to `give_back`. Cancels `drain` itself when it has idled long enough.
     pub(super) async fn run(
         self,
         drain: &CancellationToken,
@@ -41,7 +45,7 @@ impl Receiver {
     ) {
         let mut pace = Pace::new(self.capacity);
         let mut receives: JoinSet<Answer> = JoinSet::new();
-        let mut not_before = Instant::now();
+        let (mut not_before, mut quiet_since) = (Instant::now(), Instant::now());
         loop {
             self.promise(not_before, !receives.is_empty());
             let may_ask = receives.len() < pace.receives();
@@ -55,7 +59,11 @@ impl Receiver {
                             pace.answered(asked, messages.len());
                             self.room.free(asked - messages.len().min(asked));
                             if !messages.is_empty() {
+                                quiet_since = Instant::now();
                                 hand_on(messages);
+                            } else if self.has_idled(quiet_since) {
+                                tracing::info!("nothing comes any more (EXIT_WHEN_IDLE_SECS)");
+                                drain.cancel();
                             }
                         }
                         Err(()) => {
@@ -88,6 +96,11 @@ impl Receiver {
     fn receive(&self, asked: usize) -> impl Future<Output = Answer> + use<> {
         let (queue, wait_time, visibility) = (self.queue.clone(), self.wait_time, self.visibility);
         async move { Answer { asked, brought: queue.receive(asked, wait_time, visibility).await } }
+    }
+
+    /// A message in hand may bring others, and a long one is no idleness.
+    fn has_idled(&self, quiet_since: Instant) -> bool {
+        self.exit_when_idle.is_some_and(|long| quiet_since.elapsed() >= long && self.batches.is_empty())
     }
 
     fn noted(&self, brought: Result<Vec<Message>, QueueError>) -> Result<Vec<Message>, ()> {

