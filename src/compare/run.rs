@@ -165,7 +165,7 @@ pub struct Decision {
     pub from: u32,
     /// Capacity asked for.
     pub to: u32,
-    /// Who decided: `keda`, `hpa` or `event-source-mapping`.
+    /// Who decided: `keda`, `hpa`, `event-source-mapping` or `managed-instances`.
     pub by: String,
     /// The owner's word: `ScaleUpLimit`, `Activated` …; null where the engine cannot know.
     pub reason: Option<String>,

@@ -13,10 +13,12 @@ use crate::compare::load::{Arrivals, Load};
 use crate::compare::scaling::{event_source, keda, scaled_job};
 use crate::workload::{Wait, Work, duration_text, mix, unit};
 
+mod managed;
 pub mod manifests;
 mod nodes;
 mod recorded;
 
+pub use managed::Managed;
 pub use nodes::{Nodes, Provisioner};
 
 /// One workload and both targets.
@@ -120,11 +122,16 @@ impl Scenario {
 
     /// Settings of this scenario that only the simulated engine follows, each with what the others do instead.
     pub fn only_simulated(&self) -> Vec<(&'static str, &'static str)> {
-        let nodes = self.eks.nodes.is_some();
-        [(nodes, "eks.nodes", "pods start after eks.pod.start_delay, whatever the nodes are")]
-            .into_iter()
-            .filter_map(|(set, field, instead)| set.then_some((field, instead)))
-            .collect()
+        let lambda = &self.lambda;
+        let all = [
+            (self.eks.nodes.is_some(), "eks.nodes", "pods start after eks.pod.start_delay, whatever the nodes are"),
+            (lambda.reserved_concurrency.is_some(), "lambda.reserved_concurrency", "nothing is throttled"),
+            (lambda.account_concurrency != 1000, "lambda.account_concurrency", "nothing is throttled"),
+            (!lambda.deploy_every.is_zero(), "lambda.deploy_every", "nothing is deployed during the run"),
+            (!lambda.low_traffic_wait.is_zero(), "lambda.low_traffic_wait", "a batch waits as long as its window"),
+            (lambda.managed.is_some(), "lambda.managed", "an environment takes one invocation at a time"),
+        ];
+        all.into_iter().filter_map(|(set, field, instead)| set.then_some((field, instead))).collect()
     }
 
     /// When messages are sent, in order of time: the same for the same seed.
@@ -159,7 +166,10 @@ impl Scenario {
         within("eks.job.", self.eks.job.iter().flat_map(scaled_job::Settings::mistakes).collect());
         let floor = self.eks.floor();
         within("eks.nodes.", self.eks.nodes.iter().flat_map(|nodes| nodes.mistakes(floor)).collect());
+        let memory = self.lambda.memory_mb;
+        within("lambda.managed.", self.lambda.managed.iter().flat_map(|managed| managed.mistakes(memory)).collect());
         let pod = &self.eks.pod;
+        let reserved = f64::from(self.lambda.reserved_concurrency.unwrap_or(1));
         let ranges: &[(&'static str, f64, f64, f64)] = &[
             ("messages", self.messages as f64, 1.0, 1e12),
             ("body_bytes", self.body_bytes as f64, 36.0, 1_048_576.0),
@@ -176,6 +186,15 @@ impl Scenario {
             ("lambda.memory_mb", f64::from(self.lambda.memory_mb), 128.0, 32_768.0),
             ("lambda.timeout", self.lambda.timeout.as_secs_f64(), 1.0, 900.0),
             ("lambda.visibility_timeout", self.lambda.visibility_timeout.as_secs_f64(), 1.0, 43_200.0),
+            // A reservation must leave 100 executions to the rest of the account.
+            (
+                "lambda.reserved_concurrency",
+                reserved,
+                1.0,
+                (f64::from(self.lambda.account_concurrency) - 100.0).max(1.0),
+            ),
+            ("lambda.account_concurrency", f64::from(self.lambda.account_concurrency), 1.0, 1e6),
+            ("lambda.low_traffic_wait", self.lambda.low_traffic_wait.as_secs_f64(), 0.0, 20.0),
             ("lambda.in_host_concurrency", f64::from(self.lambda.in_host_concurrency), 1.0, 10_000.0),
         ];
         for (field, value, least, most) in ranges {
@@ -186,6 +205,9 @@ impl Scenario {
         if let Some(recorded) = self.load.recorded_messages().filter(|recorded| *recorded < self.messages) {
             let advice = format!("{}: the recorded load has only {recorded}", self.messages);
             within("", vec![("messages", advice)]);
+        }
+        if (1..1000).contains(&self.lambda.deploy_every.as_millis()) {
+            within("", vec![("lambda.deploy_every", "write 1s or more, or 0s for none".to_owned())]);
         }
         if self.queue.fifo && self.lambda.mapping.batch_size > 10 {
             within("", vec![("lambda.mapping.BatchSize", "a FIFO queue allows 10".to_owned())]);
@@ -213,6 +235,13 @@ pub struct Queue {
     /// How old the counts are that scaling sees: on AWS up to a minute and more, in the embedded queue none.
     #[serde(with = "duration_text")]
     pub counts_staleness: Duration,
+}
+
+impl Queue {
+    /// Message groups, if it is a FIFO queue.
+    pub fn message_groups(&self) -> Option<u32> {
+        self.fifo.then_some(self.groups)
+    }
 }
 
 /// The worker and what scales it.
@@ -303,6 +332,21 @@ pub struct Lambda {
     /// How long an idle execution environment is kept; AWS does not say.
     #[serde(with = "duration_text")]
     pub idle_reclaim: Duration,
+    /// `ReservedConcurrentExecutions`: invocations beyond it are throttled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved_concurrency: Option<u32>,
+    /// Concurrent executions of the account in this region, all for this function (1,000).
+    pub account_concurrency: u32,
+    /// A deployment so often: it starts every environment anew (0: none).
+    #[serde(with = "duration_text")]
+    pub deploy_every: Duration,
+    /// With a batching window and low traffic, how long a batch may wait even if the window is shorter: AWS says up to
+    /// 20 s (0: no longer than the window).
+    #[serde(with = "duration_text")]
+    pub low_traffic_wait: Duration,
+    /// The function runs on Managed Instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed: Option<Managed>,
 }
 
 impl Default for Scenario {
@@ -378,6 +422,11 @@ static DEPLOYED: LazyLock<Scenario> = LazyLock::new(|| {
             placement: Duration::from_millis(100),
             init: Duration::from_millis(14),
             idle_reclaim: Duration::from_secs(600),
+            reserved_concurrency: None,
+            account_concurrency: 1000,
+            deploy_every: Duration::ZERO,
+            low_traffic_wait: Duration::ZERO,
+            managed: None,
         },
         limit: Duration::from_secs(3600),
     };

@@ -42,6 +42,8 @@ pub struct Source {
     pub queue_arn: String,
     /// Batch size, window, partial responses, and how it scales.
     pub settings: Settings,
+    /// Message groups of a FIFO queue.
+    pub groups: Option<u32>,
     /// The function that is invoked.
     pub function: Arc<Function>,
     /// The queue's counts, which the policy sees.
@@ -68,7 +70,7 @@ struct Shared {
 impl Mapping {
     /// Starts polling. What the policy decides goes to `decisions`, with the moment. Call it inside a Tokio runtime.
     pub fn start(source: Source, decisions: mpsc::UnboundedSender<(Duration, Decision)>) -> Self {
-        let policy = EventSource::new(source.settings.clone());
+        let policy = EventSource::new(source.settings.clone(), source.groups);
         let shared = Arc::new(Shared {
             queue: Queue::at(&source.queue_url),
             limit: watch::Sender::new(policy.limit()),

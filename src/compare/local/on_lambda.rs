@@ -84,6 +84,7 @@ fn source(scenario: &Scenario, place: &Place, queues: &Arc<Queues>, function: Ar
         queue_url: queues.address().queue_url.clone(),
         queue_arn: queues.address().queue_arn.clone(),
         settings: scenario.lambda.mapping.clone(),
+        groups: scenario.queue.message_groups(),
         function,
         counts: Arc::new(counts),
         // Its zero is the start of the load, like the timeline's.

@@ -120,6 +120,8 @@ const LONG_IDLE: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub struct EventSource {
     settings: Settings,
+    /// Message groups of a FIFO queue: standard mode has no more batches under way than that.
+    groups: u32,
     limit: u32,
     next: Duration,
     /// Sixtieths of a batch that the ramp has earned.
@@ -129,9 +131,11 @@ pub struct EventSource {
 }
 
 impl EventSource {
-    /// A mapping that has just been enabled.
-    pub fn new(settings: Settings) -> Self {
-        let mut mapping = Self { settings, limit: 0, next: LOOK, credit: 0, failed: false, last_busy: Duration::ZERO };
+    /// A mapping that has just been enabled; on a FIFO queue with so many message groups.
+    pub fn new(settings: Settings, groups: Option<u32>) -> Self {
+        let groups = groups.unwrap_or(u32::MAX);
+        let last_busy = Duration::ZERO;
+        let mut mapping = Self { settings, groups, limit: 0, next: LOOK, credit: 0, failed: false, last_busy };
         mapping.limit = mapping.start();
         mapping
     }
@@ -162,16 +166,17 @@ impl EventSource {
     fn maximum(&self) -> u32 {
         match (self.settings.provisioned, self.settings.maximum_concurrency, self.settings.ramp) {
             (Some(provisioned), _, _) => provisioned.maximum_pollers.saturating_mul(PER_POLLER),
-            (None, Some(maximum), _) => maximum,
-            (None, None, Ramp::Current) => 1250,
-            (None, None, Ramp::Before2023) => 1000,
+            (None, Some(maximum), _) => maximum.min(self.groups),
+            (None, None, Ramp::Current) => self.groups.min(1250),
+            (None, None, Ramp::Before2023) => self.groups.min(1000),
         }
     }
 
     fn floor(&self, now: Duration) -> u32 {
         let standard = self.settings.provisioned.is_none() && self.settings.maximum_concurrency.is_none();
         let current = self.settings.ramp == Ramp::Current;
-        if standard && current && now >= self.last_busy + LONG_IDLE { IDLE } else { self.start() }
+        let idle = standard && current && now >= self.last_busy + LONG_IDLE;
+        if idle { IDLE.min(self.start()) } else { self.start() }
     }
 
     /// Concurrent batches added a minute.
@@ -214,8 +219,11 @@ impl EventSource {
             return (to, "MessagesAvailable", format!("{} messages wait", counts.visible));
         }
         if waiting > 0 {
-            let word =
-                if self.settings.maximum_concurrency.is_some() { "MaximumConcurrency" } else { "MaximumReached" };
+            let word = match self.settings.maximum_concurrency {
+                _ if self.limit == self.groups => "MessageGroups",
+                Some(_) => "MaximumConcurrency",
+                None => "MaximumReached",
+            };
             return (self.limit, word, format!("{} messages wait", counts.visible));
         }
         let floor = self.floor(now);

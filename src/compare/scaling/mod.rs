@@ -7,6 +7,7 @@ use std::time::Duration;
 pub mod event_source;
 pub mod hpa;
 pub mod keda;
+pub mod managed_instances;
 pub mod replica_set;
 pub mod scaled_job;
 pub mod seconds;
@@ -36,7 +37,7 @@ pub struct Counts {
 /// What a policy decided, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Who decided: `keda`, `hpa` or `event-source-mapping`.
+    /// Who decided: `keda`, `hpa`, `event-source-mapping` or `managed-instances`.
     pub by: &'static str,
     /// Capacity before.
     pub from: u32,

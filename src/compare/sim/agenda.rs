@@ -39,6 +39,12 @@ pub(super) enum Event {
     Answered { batch: u32 },
     /// A poller has waited long enough to be given more records.
     WindowOver { batch: u32 },
+    /// The function is deployed anew.
+    Deploy,
+    /// The policy of the function's Managed Instances looks.
+    Environments,
+    /// An environment on Managed Instances is up.
+    EnvironmentReady,
     /// A throttled batch is tried again, or a paced poller may poll again.
     TryAgain { batch: u32 },
 }

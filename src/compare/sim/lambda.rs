@@ -1,9 +1,9 @@
 //! The function on Lambda: an event source mapping that polls, execution environments that it invokes.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::agenda::Event;
+use super::environments::Environments;
 use super::stage::{Fate, Held, Stage, draw};
 use super::{Host, Used};
 use crate::compare::run::Usage;
@@ -14,17 +14,14 @@ use crate::workload::Work;
 
 /// A long poll of a poller that is idle.
 const POLL: Duration = Duration::from_secs(20);
-/// New environments a function may start in 10 s, refilled continuously.
-const NEW_ENVIRONMENTS: f64 = 1000.0;
 /// How long a throttled invocation is put off.
 const THROTTLE_WAIT: Duration = Duration::from_secs(1);
-/// Concurrent executions of an account, unless it has asked for more.
-const ACCOUNT: u32 = 1000;
 /// A payload of an invocation.
 const PAYLOAD_BYTES: u64 = 6 * 1024 * 1024;
 
-/// What a function does not have; the last only in standard mode.
-const NO_PODS: [(&str, &str); 3] = [
+/// What a function does not have; the first on Managed Instances, the last in standard mode.
+const NOT_HAD: [(&str, &str); 4] = [
+    ("usage.gb_seconds", "Managed Instances are billed by the instance, not by duration"),
     ("usage.pod_seconds", "a function has no pods"),
     ("usage.queue_reads", "a mapping polls the queue and reads no counts"),
     ("usage.poller_seconds", "pollers of standard mode are not billed"),
@@ -36,7 +33,13 @@ struct Batch {
     held: Vec<Held>,
     /// When gathering began.
     since: Duration,
+    /// When it was last given messages.
+    filled: Duration,
     gathering: bool,
+    /// The deployment that its environment is of.
+    version: u32,
+    /// The function ran into its timeout: nothing was answered.
+    timed_out: bool,
 }
 
 /// A function and its mapping.
@@ -54,15 +57,11 @@ pub(super) struct Lambda {
     in_hand: u32,
     /// Invocations under way.
     invoked: u32,
-    /// Idle environments by when they became idle; the most recent last.
-    idle: VecDeque<Duration>,
-    /// New environments that may start now, and when that was reckoned.
-    burst: (f64, Duration),
+    environments: Environments,
     /// Idle pollers x time, and since when there are so many.
     polled: Duration,
     polled_until: Duration,
     invocations: u64,
-    cold_starts: u64,
     billed: Duration,
     poller_time: Duration,
     ends: Vec<Slot>,
@@ -78,10 +77,11 @@ struct Slot {
 impl Lambda {
     pub fn new(scenario: &Scenario) -> Self {
         let settings = scenario.lambda.clone();
-        let cpu_limit = f64::from(settings.memory_mb) / 1769.0;
+        let cpu_limit =
+            settings.managed.as_ref().map_or(f64::from(settings.memory_mb) / 1769.0, |managed| managed.vcpu);
         Self {
             work: Work { cpu_limit, seed: scenario.seed, ..scenario.work.clone() },
-            mapping: EventSource::new(settings.mapping.clone()),
+            mapping: EventSource::new(settings.mapping.clone(), scenario.queue.message_groups()),
             body_bytes: scenario.body_bytes,
             fifo: scenario.queue.fifo,
             batches: Vec::new(),
@@ -89,12 +89,10 @@ impl Lambda {
             gathering: None,
             in_hand: 0,
             invoked: 0,
-            idle: VecDeque::new(),
-            burst: (NEW_ENVIRONMENTS, Duration::ZERO),
+            environments: Environments::new(&settings, scenario.seed),
             polled: Duration::ZERO,
             polled_until: Duration::ZERO,
             invocations: 0,
-            cold_starts: 0,
             billed: Duration::ZERO,
             poller_time: Duration::ZERO,
             ends: Vec::new(),
@@ -123,7 +121,7 @@ impl Lambda {
     /// Fills a batch as far as messages go. False if there were none at all.
     fn fill(&mut self, index: u32, stage: &mut Stage) -> bool {
         let size = self.batch_size() as usize;
-        let held = &mut self.batches[index as usize].held;
+        let Batch { held, filled, .. } = &mut self.batches[index as usize];
         let before = held.len();
         while held.len() < size {
             let room = (size - held.len()).min(10);
@@ -131,7 +129,11 @@ impl Lambda {
                 break;
             }
         }
-        held.len() > before
+        let came = held.len() > before;
+        if came {
+            *filled = stage.now;
+        }
+        came
     }
 
     fn new_batch(&mut self, now: Duration) -> u32 {
@@ -168,7 +170,10 @@ impl Lambda {
     fn gather(&mut self, stage: &mut Stage) {
         let Some(index) = self.gathering else { return };
         self.fill(index, stage);
-        if self.batches[index as usize].held.len() == self.batch_size() as usize {
+        let batch = &self.batches[index as usize];
+        // A batch that low traffic keeps beyond its window goes with the next message.
+        let late = stage.now >= batch.since + self.settings.mapping.window;
+        if late || batch.held.len() == self.batch_size() as usize {
             self.invoke(index, stage);
         }
     }
@@ -179,11 +184,12 @@ impl Lambda {
             self.gathering = None;
         }
         self.batches[index as usize].gathering = false;
-        let Some(cold) = self.environment(stage.now) else {
+        let Some(cold) = self.environments.take(stage.now, self.invoked) else {
             self.mapping.failed(true);
             stage.agenda.plan(stage.now + THROTTLE_WAIT, Event::TryAgain { batch: index });
             return;
         };
+        self.batches[index as usize].version = self.environments.version;
         let start = if cold { self.settings.placement + self.settings.init } else { Duration::ZERO };
         let took = self.run(index, start, stage);
         self.invoked += 1;
@@ -191,26 +197,6 @@ impl Lambda {
         self.invocations += 1;
         self.billed += whole_millis(took + if cold { self.settings.init } else { Duration::ZERO });
         stage.agenda.plan(stage.now + start + took, Event::Answered { batch: index });
-    }
-
-    /// An environment for one invocation: false for an idle one, true for a new one, `None` if throttled.
-    fn environment(&mut self, now: Duration) -> Option<bool> {
-        if let Some(since) = self.idle.pop_back() {
-            if since + self.settings.idle_reclaim > now {
-                return Some(false);
-            }
-            // The most recent has been idle for too long, and so has every other.
-            self.idle.clear();
-        }
-        let (left, at) = self.burst;
-        let refilled = (left + (now - at).as_secs_f64() * NEW_ENVIRONMENTS / 10.0).min(NEW_ENVIRONMENTS);
-        self.burst = (refilled, now);
-        if refilled < 1.0 || self.invoked >= ACCOUNT {
-            return None;
-        }
-        self.burst.0 -= 1.0;
-        self.cold_starts += 1;
-        Some(true)
     }
 
     /// Works on the batch from `start` from now on: draws every message's luck, settles retries in advance (their time
@@ -227,9 +213,12 @@ impl Lambda {
             let wait = draw(&self.work, message);
             let end = self.schedule(message.group, wait, &mut groups);
             if end > deadline {
-                // Aborted when time is up, and given back.
+                // Aborted when time is up, and given back; with no margin Lambda itself ends the function.
                 cut = true;
                 message.fate = Fate::Retry;
+                if deadline == self.settings.timeout {
+                    continue;
+                }
                 stage.give_back(std::slice::from_ref(message), start + deadline);
                 continue;
             }
@@ -240,7 +229,8 @@ impl Lambda {
                 Fate::Reject => stage.reject(),
             }
         }
-        self.batches[index as usize].held = held;
+        let batch = &mut self.batches[index as usize];
+        (batch.held, batch.timed_out) = (held, cut && deadline == self.settings.timeout);
         if cut { deadline } else { took }
     }
 
@@ -254,7 +244,7 @@ impl Lambda {
             begin
         } else {
             let others = self.ends.iter().filter(|slot| slot.computes_until > begin).count();
-            begin + self.work.stretched(others as u32 + 1)
+            begin + self.work.stretched((others as u32 + 1) * self.environments.sharing(self.invoked))
         };
         let end = computes_until + wait;
         self.ends[place] = Slot { free_at: end, computes_until };
@@ -268,20 +258,26 @@ impl Lambda {
 
     /// The function has answered: the mapping deletes what the answer does not name as failed.
     fn answered(&mut self, index: u32, stage: &mut Stage) {
+        let batch = &self.batches[index as usize];
+        self.environments.give(stage.now, batch.version, batch.timed_out);
         self.invoked -= 1;
-        self.idle.push_back(stage.now);
         self.reckon_polls(stage.now);
         let idle_receives = self.empty_receives();
         let reports = self.settings.mapping.report_batch_item_failures;
         let batch = &mut self.batches[index as usize];
+        let taken = batch.held.len();
+        if batch.timed_out {
+            // An error of the whole batch: its messages stay hidden until their visibility ends.
+            batch.held.clear();
+            self.mapping.failed(false);
+        }
         // Without ReportBatchItemFailures the answer is not read: a success deletes the failed ones too.
         batch.held.retain(|message| !reports || message.fate != Fate::Retry);
         for ten in batch.held.chunks(10) {
             stage.delete(ten, idle_receives);
         }
-        let polls = batch.held.len().div_ceil(10) as u32;
         batch.held.clear();
-        let pace = self.pace(polls, stage.now - self.batches[index as usize].since);
+        let pace = self.pace(taken, stage.now - self.batches[index as usize].since);
         if pace.is_zero() {
             self.release(index);
         } else {
@@ -295,12 +291,12 @@ impl Lambda {
     }
 
     /// A provisioned poller polls 10 times and moves 1 MB a second at most; each of its 10 batches a tenth of that.
-    fn pace(&self, polls: u32, took: Duration) -> Duration {
+    fn pace(&self, messages: usize, took: Duration) -> Duration {
         if self.mapping.pollers().is_none() {
             return Duration::ZERO;
         }
-        let bytes = u64::from(self.batch_size()) * self.body_bytes;
-        let least = Duration::from_secs(u64::from(polls)).max(Duration::from_micros(bytes * 10));
+        let (polls, bytes) = (messages.div_ceil(10) as u64, messages as u64 * self.body_bytes);
+        let least = Duration::from_secs(polls).max(Duration::from_micros(bytes * 10));
         least.saturating_sub(took)
     }
 
@@ -328,11 +324,26 @@ impl Lambda {
         }
         stage.agenda.plan(self.mapping.due(), Event::Look);
     }
+
+    /// The window of a batch is over: it goes, unless low traffic keeps it for longer.
+    fn window_over(&mut self, index: u32, stage: &mut Stage) {
+        let batch = &self.batches[index as usize];
+        if !batch.gathering || batch.since + self.settings.mapping.window > stage.now {
+            return;
+        }
+        let until = batch.filled + self.settings.low_traffic_wait;
+        if until > stage.now {
+            stage.agenda.plan(until, Event::WindowOver { batch: index });
+        } else {
+            self.invoke(index, stage);
+        }
+    }
 }
 
 impl Host for Lambda {
     fn open(&mut self, stage: &mut Stage) {
         stage.agenda.plan(self.mapping.due(), Event::Look);
+        self.environments.open(stage);
     }
 
     fn offer(&mut self, stage: &mut Stage) {
@@ -353,12 +364,10 @@ impl Host for Lambda {
         match event {
             Event::Answered { batch } => self.answered(batch, stage),
             Event::Look => self.look(stage),
-            Event::WindowOver { batch } => {
-                let waited = &self.batches[batch as usize];
-                if waited.gathering && waited.since + self.settings.mapping.window <= stage.now {
-                    self.invoke(batch, stage);
-                }
-            }
+            Event::WindowOver { batch } => self.window_over(batch, stage),
+            Event::Deploy => self.environments.deploy(stage),
+            Event::Environments => self.environments.look(stage),
+            Event::EnvironmentReady => self.environments.ready(),
             Event::TryAgain { batch } => self.try_again(batch, stage),
             _ => return,
         }
@@ -370,23 +379,28 @@ impl Host for Lambda {
     }
 
     fn at_floor(&self) -> bool {
-        self.in_hand == 0
+        self.in_hand == 0 && self.environments.at_floor()
     }
 
-    fn used(&self, _now: Duration) -> Used {
+    fn used(&self, now: Duration) -> Used {
         let gb = f64::from(self.settings.memory_mb) / 1024.0;
+        let instances = self.environments.instance_time(now);
         Used {
             usage: Usage {
-                gb_seconds: Some(self.billed.as_secs_f64() * gb),
+                // Managed Instances are billed by the instance, not by duration.
+                gb_seconds: instances.is_none().then_some(self.billed.as_secs_f64() * gb),
                 invocations: Some(self.invocations),
-                cold_starts: Some(self.cold_starts),
+                cold_starts: Some(self.environments.cold_starts),
+                instance_seconds: instances.map(|time| time.as_secs_f64()),
                 poller_seconds: self.mapping.pollers().map(|_| self.poller_time.as_secs_f64()),
                 ..Usage::default()
             },
             in_host_concurrency: self.settings.in_host_concurrency,
-            unavailable: match self.mapping.pollers() {
-                Some(_) => &NO_PODS[..2],
-                None => &NO_PODS,
+            unavailable: match (self.mapping.pollers(), instances) {
+                (Some(_), None) => &NOT_HAD[1..3],
+                (None, None) => &NOT_HAD[1..],
+                (Some(_), Some(_)) => &NOT_HAD[..3],
+                (None, Some(_)) => &NOT_HAD,
             },
         }
     }

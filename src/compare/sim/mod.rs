@@ -8,6 +8,7 @@
 mod agenda;
 mod books;
 mod eks;
+mod environments;
 mod lambda;
 mod nodes;
 mod pod;

@@ -3,6 +3,7 @@ use crate::compare::run::Decision;
 use crate::compare::scaling::{event_source, hpa};
 
 mod jobs;
+mod lambda;
 mod nodes;
 
 fn article() -> Scenario {

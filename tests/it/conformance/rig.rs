@@ -176,6 +176,7 @@ impl Rig {
         let function = Function::new(Settings { program: program(), variables, clock: self.clock, ..function });
         let (server, jobs) = (self.server.clone(), self.jobs.clone());
         let source = Source {
+            groups: None,
             queue_url: format!("{}/000000000000/{}", self.proxy.endpoint, self.jobs),
             queue_arn: self.server.arn(&self.jobs),
             settings: event_source::Settings { report_batch_item_failures: true, ..mapping },

@@ -35,6 +35,7 @@ async fn rig(sqs: Sqs, messages: u64, variables: &[(&str, &str)], settings: even
     let variables: Vec<_> = variables.iter().chain(&endpoint).copied().collect();
     let function = deploy(LAMBDA_SQS, &variables, Settings::default());
     let source = Source {
+        groups: None,
         queue_url: format!("{}/000000000000/jobs", sqs.endpoint),
         queue_arn: "arn:aws:sqs:us-east-1:000000000000:jobs".to_owned(),
         settings,

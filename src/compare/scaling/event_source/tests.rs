@@ -21,7 +21,7 @@ fn saturated(mapping: &mut EventSource, secs: u32) -> Vec<u32> {
 
 #[test]
 fn standard_mode_starts_at_5_adds_300_a_minute_and_ends_at_1250() {
-    let mut mapping = EventSource::new(Settings::default());
+    let mut mapping = EventSource::new(Settings::default(), None);
     assert_eq!(mapping.limit(), 5);
     let limits = saturated(&mut mapping, 300);
     assert_eq!(limits[59], 305);
@@ -32,24 +32,39 @@ fn standard_mode_starts_at_5_adds_300_a_minute_and_ends_at_1250() {
 
 #[test]
 fn the_older_rule_adds_60_a_minute_and_ends_at_1000() {
-    let limits = saturated(&mut EventSource::new(Settings { ramp: Ramp::Before2023, ..Settings::default() }), 1100);
+    let limits =
+        saturated(&mut EventSource::new(Settings { ramp: Ramp::Before2023, ..Settings::default() }, None), 1100);
     assert_eq!((limits[59], limits[994], limits[1099]), (65, 1000, 1000));
 }
 
 #[test]
 fn maximum_concurrency_caps_start_and_ramp() {
     let settings = |maximum| Settings { maximum_concurrency: Some(maximum), ..Settings::default() };
-    assert_eq!(EventSource::new(settings(2)).limit(), 2);
-    let mut mapping = EventSource::new(settings(12));
+    assert_eq!(EventSource::new(settings(2), None).limit(), 2);
+    let mut mapping = EventSource::new(settings(12), None);
     assert_eq!(saturated(&mut mapping, 4), [10, 12, 12, 12]);
     let now = mapping.due();
     assert_eq!(mapping.tick(now, &seen(1_000_000, 12)).reason, "MaximumConcurrency");
 }
 
 #[test]
+fn a_fifo_queue_has_no_more_batches_than_groups_or_its_maximum_if_that_is_lower() {
+    for (groups, maximum_concurrency, expected) in [(20, None, 20), (3, None, 3), (20, Some(12), 12), (8, Some(12), 8)]
+    {
+        let settings = Settings { maximum_concurrency, ..Settings::default() };
+        let mut mapping = EventSource::new(settings, Some(groups));
+        assert_eq!(mapping.limit(), expected.min(5));
+        assert_eq!(saturated(&mut mapping, 60)[59], expected, "{groups} groups, maximum {maximum_concurrency:?}");
+        let now = mapping.due();
+        let word = if expected == groups { "MessageGroups" } else { "MaximumConcurrency" };
+        assert_eq!(mapping.tick(now, &seen(1_000_000, expected)).reason, word);
+    }
+}
+
+#[test]
 fn provisioned_pollers_run_10_batches_each_and_ramp_1000_a_minute() {
     let provisioned = Provisioned { minimum_pollers: 2, maximum_pollers: 300 };
-    let mut mapping = EventSource::new(Settings { provisioned: Some(provisioned), ..Settings::default() });
+    let mut mapping = EventSource::new(Settings { provisioned: Some(provisioned), ..Settings::default() }, None);
     assert_eq!((mapping.limit(), mapping.pollers()), (20, Some(2)));
     let limits = saturated(&mut mapping, 240);
     assert_eq!(limits[59], 1020);
@@ -59,7 +74,7 @@ fn provisioned_pollers_run_10_batches_each_and_ramp_1000_a_minute() {
 
 #[test]
 fn messages_that_free_pollers_take_add_none() {
-    let mut mapping = EventSource::new(Settings::default());
+    let mut mapping = EventSource::new(Settings::default(), None);
     assert_eq!(mapping.tick(SECOND, &seen(50, 0)).to, 5, "5 free pollers of 10 records");
     assert_eq!(mapping.tick(SECOND * 2, &seen(51, 0)).to, 10);
 }
@@ -67,7 +82,7 @@ fn messages_that_free_pollers_take_add_none() {
 #[test]
 fn an_idle_mapping_goes_back_to_5_and_later_to_2_unless_its_maximum_is_set() {
     for (maximum_concurrency, expected) in [(None, 2), (Some(100), 5)] {
-        let mut mapping = EventSource::new(Settings { maximum_concurrency, ..Settings::default() });
+        let mut mapping = EventSource::new(Settings { maximum_concurrency, ..Settings::default() }, None);
         saturated(&mut mapping, 10);
         assert_eq!(mapping.limit(), 55);
         let mut now = mapping.due();
@@ -85,7 +100,7 @@ fn failures_back_off_unless_they_are_reported_by_record() {
     for (report_batch_item_failures, throttled, expected) in
         [(false, false, 27), (true, false, 60), (true, true, 27), (false, true, 27)]
     {
-        let mut mapping = EventSource::new(Settings { report_batch_item_failures, ..Settings::default() });
+        let mut mapping = EventSource::new(Settings { report_batch_item_failures, ..Settings::default() }, None);
         saturated(&mut mapping, 10);
         mapping.failed(throttled);
         let now = mapping.due();
@@ -132,7 +147,7 @@ mod properties {
             settings in settings(),
             looks in prop::collection::vec((0..10_000_u64, 0..100_u32, 0..10_u32), 1..700),
         ) {
-            let mut mapping = EventSource::new(settings.clone());
+            let mut mapping = EventSource::new(settings.clone(), None);
             let first = mapping.limit();
             let step = mapping.ramp().div_ceil(60).next_multiple_of(if settings.provisioned.is_some() { 10 } else { 1 });
             for (visible, share, fails) in looks {
