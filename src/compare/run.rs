@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod seeds;
+
+pub use seeds::{Band, Columns, Seeds};
+
 /// The version of this schema; a reader refuses another.
 pub const SCHEMA: &str = "twinscale/run/1";
 
@@ -60,7 +64,7 @@ pub struct Target {
     pub latency_histogram: Vec<Bucket>,
     /// At least one a scenario second.
     pub samples: Vec<Sample>,
-    /// Every change of capacity asked for, with what explains it.
+    /// Every look of a scaler at the queue, whether it asked for another capacity or not, with what explains it.
     pub decisions: Vec<Decision>,
     /// Highest number of pods, or of concurrent invocations.
     pub peak_capacity: u32,
@@ -73,8 +77,23 @@ pub struct Target {
     /// Highest delay of our own timers on this machine, in scenario seconds: the local engine's error bar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overhead_seconds: Option<f64>,
+    /// What the same scenario came to with other luck; absent after a run with one seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Seeds>,
     /// Fields that are null because this engine or target cannot know them, each with the reason.
     pub unavailable: BTreeMap<String, String>,
+}
+
+impl Target {
+    /// The decisions that asked for another capacity.
+    pub fn changes(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.iter().filter(|decision| decision.from != decision.to)
+    }
+
+    /// The backlog: messages that could be received, and those that a consumer holds.
+    pub fn backlog(sample: &Sample) -> u64 {
+        sample.visible.saturating_add(sample.in_flight)
+    }
 }
 
 /// How messages ended. `sent = done + rejected + lost + unaccounted` when the run has drained.

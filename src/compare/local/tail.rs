@@ -19,7 +19,7 @@ pub struct Tail {
     pub floor: Option<Duration>,
     /// Capacity × time.
     pub capacity_time: Duration,
-    /// Changes of capacity.
+    /// Every look.
     pub decisions: Vec<Decision>,
     /// One a second.
     pub samples: Vec<Sample>,
@@ -38,8 +38,8 @@ pub fn idle(mut policy: impl Policy, now: Duration, mut capacity: u32, minimum: 
         let decision = policy.tick(policy.due(), &seen);
         if decision.from != decision.to {
             capacity = decision.to;
-            tail.decisions.push(record(at, &decision));
         }
+        tail.decisions.push(record(at, &decision));
     }
     if capacity <= minimum {
         tail.floor = Some(at);

@@ -54,6 +54,7 @@ pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> Target {
         requests: closed.requests,
         usage: ending.usage,
         overhead_seconds: Some(told.late.as_secs_f64()),
+        seeds: None,
         unavailable: ending
             .unavailable
             .iter()

@@ -26,7 +26,7 @@ pub struct Timeline {
 pub struct Told {
     /// At least one a scenario second.
     pub samples: Vec<Sample>,
-    /// Every change of capacity.
+    /// Every look, whether it changed the capacity or not.
     pub decisions: Vec<Decision>,
     /// The highest delay of a timer, in scenario time.
     pub late: Duration,
@@ -79,11 +79,9 @@ impl Timeline {
         self.told().samples.push(sample);
     }
 
-    /// Notes a decision that changes the capacity.
+    /// Notes what a look came to.
     pub fn decided(&self, now: Duration, decision: &scaling::Decision) {
-        if decision.from != decision.to {
-            self.told().decisions.push(record(now, decision));
-        }
+        self.told().decisions.push(record(now, decision));
     }
 
     /// Lets `policy` resize a target whenever a look is due, for as long as it is polled.

@@ -152,6 +152,7 @@ fn story(mut stage: Stage, host: &impl Host, ended: Option<Duration>) -> Target 
         requests: stage.books.requests(),
         usage: used.usage,
         overhead_seconds: None,
+        seeds: None,
         unavailable,
     }
 }

@@ -144,18 +144,16 @@ impl<'a> Stage<'a> {
         Observation { queue: Some(counts), replicas, ready }
     }
 
-    /// Notes a decision that changes something.
+    /// Notes what a look came to.
     pub fn decided(&mut self, decision: scaling::Decision) {
-        if decision.from != decision.to {
-            self.decisions.push(Decision {
-                t: self.now.as_secs_f64(),
-                from: decision.from,
-                to: decision.to,
-                by: decision.by.to_owned(),
-                reason: Some(decision.reason.to_owned()),
-                detail: decision.detail,
-            });
-        }
+        self.decisions.push(Decision {
+            t: self.now.as_secs_f64(),
+            from: decision.from,
+            to: decision.to,
+            by: decision.by.to_owned(),
+            reason: Some(decision.reason.to_owned()),
+            detail: decision.detail,
+        });
     }
 
     /// When the queue by itself next makes a message visible.

@@ -11,7 +11,7 @@ fn article() -> Scenario {
 }
 
 fn steps(decisions: &[Decision]) -> Vec<(u64, u32)> {
-    decisions.iter().map(|decision| (decision.t.round() as u64, decision.to)).collect()
+    decisions.iter().filter(|d| d.from != d.to).map(|decision| (decision.t.round() as u64, decision.to)).collect()
 }
 
 #[test]

@@ -51,5 +51,5 @@ async fn on_lambda(scenario: Scenario, speed: f64) -> Target {
 
 /// Capacity asked for, step by step.
 fn steps(target: &Target) -> Vec<u32> {
-    target.decisions.iter().map(|decision| decision.to).collect()
+    target.changes().map(|decision| decision.to).collect()
 }

@@ -18,7 +18,7 @@ fn assert_all_done(target: &Target, messages: u64) {
 /// Steps come every 15 s, as exactly as this machine's timers are.
 fn assert_every_15_s(target: &Target, steps: usize) {
     let error = 1.0 + target.overhead_seconds.unwrap_or_default();
-    for (index, decision) in target.decisions.iter().take(steps).enumerate() {
+    for (index, decision) in target.changes().take(steps).enumerate() {
         let due = 15.0 * (index + 1) as f64;
         assert!((decision.t - due).abs() <= error, "step {index} at {} s instead of {due} s", decision.t);
     }
@@ -144,8 +144,8 @@ async fn a_target_at_zero_wakes_for_the_load_and_goes_back_to_zero() {
     let target = on_eks(scenario, 20.0).await;
     assert_all_done(&target, 20);
     assert_eq!(target.samples.first().map(|sample| sample.capacity), Some(0));
-    assert_eq!(target.decisions.first().map(|d| (d.by.as_str(), d.to)), Some(("keda", 1)));
-    assert_eq!(target.decisions.last().map(|d| (d.by.as_str(), d.to)), Some(("keda", 0)));
+    assert_eq!(target.changes().next().map(|d| (d.by.as_str(), d.to)), Some(("keda", 1)));
+    assert_eq!(target.changes().last().map(|d| (d.by.as_str(), d.to)), Some(("keda", 0)));
     assert!(target.floor_seconds > Some(300.0), "the cooldown is 300 s: {:?}", target.floor_seconds);
 }
 
