@@ -183,7 +183,7 @@ impl Compare {
         if let Some(folder) = &self.out {
             output::write(&run, &prices, folder)?;
         }
-        output::print(std::slice::from_ref(&run), self.format)?;
+        output::print(std::slice::from_ref(&run), &prices, self.format)?;
         Ok(if all_done(&run) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 

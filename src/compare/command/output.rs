@@ -89,13 +89,13 @@ fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {
 }
 
 /// Prints the runs to standard output.
-pub fn print(runs: &[Run], format: Format) -> Result<(), CommandError> {
+pub fn print(runs: &[Run], prices: &Prices, format: Format) -> Result<(), CommandError> {
     let reports: Vec<String> = runs
         .iter()
         .map(|run| match format {
-            Format::Text => text::text(run),
+            Format::Text => text::text(run, prices, console::colors_enabled()),
             Format::Json => json(run),
-            Format::Markdown => markdown::markdown(run),
+            Format::Markdown => markdown::markdown(run, prices),
         })
         .collect();
     say(reports.join("\n").trim_end())

@@ -33,12 +33,13 @@ impl Report {
     /// Reads the runs, prints them, and writes the page.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let runs = self.runs.iter().map(|path| output::read(path)).collect::<Result<Vec<_>, _>>()?;
+        let prices = prices::read(self.prices.as_deref())?;
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder)
                 .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;
-            output::write_page(&runs, &prices::read(self.prices.as_deref())?, folder)?;
+            output::write_page(&runs, &prices, folder)?;
         }
-        output::print(&runs, self.format)?;
+        output::print(&runs, &prices, self.format)?;
         Ok(ExitCode::SUCCESS)
     }
 }

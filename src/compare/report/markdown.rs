@@ -2,29 +2,48 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{figures, seconds, title};
+use super::figures::{Figure, figures, heading, over_seeds, printable, seconds, seeds, title};
+use super::verdict::verdict;
+use crate::compare::cost::Prices;
 use crate::compare::run::Run;
 
-/// Writes the comparison and the decisions as Markdown tables.
-pub fn markdown(run: &Run) -> String {
-    let mut out = String::new();
-    let names: Vec<&str> = run.targets.iter().map(|(name, _)| title(name)).collect();
-    let name = run.scenario.get("name").and_then(|n| n.as_str()).unwrap_or("scenario");
-    let _ = writeln!(out, "| {name}, {} | {} |", run.engine, names.join(" | "));
-    let _ = writeln!(out, "|---|{}", "---:|".repeat(names.len()));
-    for figure in figures(run) {
-        let _ = writeln!(out, "| {} | {} |", figure.name, figure.values.join(" | "));
+/// Writes the verdict, the comparison and the changes of capacity as Markdown.
+pub fn markdown(run: &Run, prices: &Prices) -> String {
+    let mut out = format!("{}\n\n", verdict(run, prices).join(" "));
+    table(&mut out, run, &heading(run), figures(run, prices));
+    if let Some(seeds) = seeds(run) {
+        out.push('\n');
+        table(&mut out, run, &format!("over {seeds} seeds: median (95 % interval)"), over_seeds(run));
     }
     for (name, target) in run.targets.iter() {
-        let _ = writeln!(out, "\n| {}: at | capacity | by | why |\n|---:|---|---|---|", title(name));
-        for decision in target.decisions.iter().filter(|d| d.from != d.to) {
+        let name = title(name);
+        let changes = target.changes().count();
+        let _ = writeln!(out, "\n<details><summary>{name}: {changes} changes of capacity</summary>\n");
+        let _ = writeln!(out, "| at | capacity | by | why |\n|---:|---|---|---|");
+        for decision in target.changes() {
             let reason = decision.reason.as_deref().unwrap_or("unknown");
-            let (t, from, to, by) = (seconds(decision.t), decision.from, decision.to, &decision.by);
-            let _ = writeln!(out, "| {t} | {from} → {to} | {by} | {reason} {} |", decision.detail.replace('|', "\\|"));
+            let (t, from, to) = (seconds(decision.t), decision.from, decision.to);
+            let (by, why) = (cell(&decision.by), cell(&format!("{reason} {}", decision.detail)));
+            let _ = writeln!(out, "| {t} | {from} → {to} | {by} | {} |", why.trim_end());
         }
+        out.push_str("\n</details>\n");
     }
     for warning in &run.warnings {
-        let _ = writeln!(out, "\n> {warning}");
+        let _ = writeln!(out, "\n> {}", cell(warning));
     }
     out
+}
+
+fn table(out: &mut String, run: &Run, heading: &str, figures: Vec<Figure>) {
+    let names: Vec<&str> = run.targets.iter().map(|(name, _)| title(name)).collect();
+    let _ = writeln!(out, "| {} | {} |", cell(heading), names.join(" | "));
+    let _ = writeln!(out, "|---|{}", "---:|".repeat(names.len()));
+    for figure in figures {
+        let _ = writeln!(out, "| {} | {} |", figure.name, figure.values.join(" | "));
+    }
+}
+
+/// Text that stays within its cell, and is no HTML.
+fn cell(text: &str) -> String {
+    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|")
 }

@@ -170,7 +170,9 @@ mod tests {
     #[test]
     fn a_seed_that_has_ended_stays_as_it_was_and_shares_are_exact_at_every_bound() {
         let seed = |end: u32, le: f64| Target {
-            samples: (0..=end).map(|t| Sample { t: t.into(), visible: u64::from(end - t), ..Sample::default() }).collect(),
+            samples: (0..=end)
+                .map(|t| Sample { t: t.into(), visible: u64::from(end - t), ..Sample::default() })
+                .collect(),
             latency_histogram: vec![Bucket { le: 1.0, count: 1 }, Bucket { le, count: 3 }],
             drain_seconds: Some(end.into()),
             ..Target::default()
