@@ -41,7 +41,8 @@ pub fn bills(run: &Run, prices: &Prices) -> Vec<Option<Bill>> {
     let options = Options::default();
     let bill = |(name, target): (&str, &Target)| match name {
         "eks" => target.usage.pod_seconds.and_then(|_| bill_eks(run, prices, &options)),
-        _ => target.usage.gb_seconds.and_then(|_| bill_lambda(run, prices, &options)),
+        // Managed Instances are billed by the instance.
+        _ => target.usage.gb_seconds.or(target.usage.instance_seconds).and_then(|_| bill_lambda(run, prices, &options)),
     };
     run.targets.iter().map(bill).collect()
 }
