@@ -22,7 +22,7 @@ compare: build ## one workload through both targets, one table, out/run.json (SC
 	target/release/twinscale compare --scenario $(SCENARIO) --speed $(SPEED) --out $(OUT) $(ARGS)
 
 test: test-setup ## set up what the tests need, and run them: all that wants no root and no container tool
-	$(CARGO) test --locked
+	$(CARGO) test --locked --all-features
 	TWINSCALE=target/debug/twinscale tests/deploy/parts.sh tools terraform template kubernetes
 
 test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the protocol tests
@@ -35,9 +35,9 @@ test-deploy: build $(STATE) ## the rest: images, and both targets deployed to an
 $(STATE): $(wildcard terraform/*.tf terraform/examples/*) deploy/settings.yaml
 	tests/deploy/parts.sh tools terraform
 
-lint: ## formatting, clippy, both feature sets
+lint: ## formatting, clippy, all features and none
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --bins -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P tests/deploy .ci/run $$(git ls-files '*.sh'); \
 	else echo "lint: shellcheck is not here, so that no script was looked at"; fi

@@ -4,23 +4,19 @@
 //! up. It does not know queues: the host turns each verdict into deletes, visibility changes and responses.
 
 mod lost;
+mod once;
+mod one;
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use crate::handler::{Handler, Outcome};
+use crate::idempotency::Idempotency;
 use crate::message::Message;
 
 pub use lost::{Key, Lost, key};
@@ -30,6 +26,8 @@ pub use lost::{Key, Lost, key};
 pub enum Verdict {
     /// The handler answered.
     Handled(Outcome),
+    /// Its effect has happened already (idempotency), so it was not handled. Settled as done.
+    Duplicate,
     /// The handler panicked, with this message. Settled as a retry.
     Panicked(String),
     /// The handler overran its own timeout and was aborted. Settled as a retry.
@@ -49,6 +47,7 @@ impl Verdict {
             Self::Handled(Outcome::Done) => "done",
             Self::Handled(Outcome::Retry { .. }) => "retry",
             Self::Handled(Outcome::Reject { .. }) => "reject",
+            Self::Duplicate => "duplicate",
             Self::Panicked(_) => "panic",
             Self::TimedOut(_) => "timeout",
             Self::Late => "late",
@@ -58,7 +57,7 @@ impl Verdict {
     }
 }
 
-/// What bounds the handling of messages inside one host.
+/// What bounds and surrounds the handling of messages inside one host.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Handlers that run at once. Closed when no further one shall start: what has not begun ends [`Verdict::Late`].
@@ -69,6 +68,10 @@ pub struct Limits {
     pub time_up: CancellationToken,
     /// Messages that have another owner by now.
     pub lost: Arc<Lost>,
+    /// Show the handler the notification inside an SNS envelope.
+    pub unwrap_sns: bool,
+    /// Messages whose effect has happened are not handled again.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Something that happened to a message.
@@ -126,8 +129,8 @@ async fn run_lane<H: Handler, E: From<Event>>(
 ) {
     let mut blocked = false;
     for message in lane {
-        let verdict = if blocked { Verdict::Blocked } else { run_one(&handler, &message, &limits, &events).await };
-        blocked |= !matches!(verdict, Verdict::Handled(Outcome::Done | Outcome::Reject { .. }));
+        let verdict = if blocked { Verdict::Blocked } else { one::run(&handler, &message, &limits, &events).await };
+        blocked |= !matches!(verdict, Verdict::Handled(Outcome::Done | Outcome::Reject { .. }) | Verdict::Duplicate);
         let waits = ordered && matches!(verdict, Verdict::Handled(Outcome::Reject { .. }));
         let (go_on, gone_on) = waits.then(oneshot::channel).unzip();
         // A closed receiver means that the host is gone, and with it all interest in the verdict.
@@ -139,58 +142,4 @@ async fn run_lane<H: Handler, E: From<Event>>(
             };
         }
     }
-}
-
-async fn run_one<H: Handler, E: From<Event>>(
-    handler: &Arc<H>,
-    message: &Arc<Message>,
-    limits: &Limits,
-    events: &mpsc::UnboundedSender<E>,
-) -> Verdict {
-    let _permit = tokio::select! {
-        biased;
-        () = limits.time_up.cancelled() => return Verdict::Late,
-        permit = limits.concurrency.acquire() => match permit {
-            Ok(permit) => permit,
-            Err(_) => return Verdict::Late,
-        },
-        () = limits.lost.wait(message) => return Verdict::Lost,
-    };
-    let _ = events.send(Event::Started(message.clone()).into());
-    let span = tracing::info_span!("message", id = message.id, receive_count = message.receive_count);
-    // Dropped when this function returns, and only then the message is given back: so two never hold it.
-    let mut handling = pin!(caught(handler.handle(message)).instrument(span));
-    let overran = async {
-        match limits.handler_timeout {
-            Some(limit) => sleep(limit).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        verdict = &mut handling => verdict,
-        () = limits.time_up.cancelled() => Verdict::Late,
-        () = limits.lost.wait(message) => Verdict::Lost,
-        () = overran => Verdict::TimedOut(limits.handler_timeout.unwrap_or_default()),
-    }
-}
-
-/// Runs a handler so that its panic ends this message alone.
-async fn caught(handling: impl Future<Output = Outcome>) -> Verdict {
-    let mut handling = Box::pin(handling);
-    let verdict = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Verdict::Handled),
-        Err(panic) => Poll::Ready(Verdict::Panicked(panic_text(&*panic))),
-    })
-    .await;
-    // What a handler leaves behind may panic as it is dropped.
-    match catch_unwind(AssertUnwindSafe(|| drop(handling))) {
-        Ok(()) => verdict,
-        Err(panic) => Verdict::Panicked(panic_text(&*panic)),
-    }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("the handler panicked").to_owned()
 }

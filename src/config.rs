@@ -39,6 +39,10 @@ pub struct Config {
     pub handler_timeout: Option<Duration>,
     /// How long a retry waits when the handler did not say.
     pub backoff: Backoff,
+    /// `UNWRAP_SNS`: the handler sees the notification inside an SNS envelope.
+    pub unwrap_sns: bool,
+    /// Whether a redelivered message has its effect once.
+    pub idempotency: IdempotencyConfig,
     /// The HTTP server, and what it may send.
     pub http: HttpConfig,
     /// How the function bounds a batch.
@@ -91,6 +95,29 @@ pub struct Backoff {
     pub base: Duration,
     /// `BACKOFF_MAX_SECS`.
     pub max: Duration,
+}
+
+/// Where it is remembered which messages are in progress or done.
+#[derive(Clone, Debug)]
+pub struct IdempotencyConfig {
+    /// Which store.
+    pub store: IdempotencyStore,
+    /// `IDEMPOTENCY_LEASE_SECS`: a claim ends after this unless it is renewed, as it is while its handler runs. Whoever
+    /// receives the message of a process that died waits for it.
+    pub lease: Duration,
+    /// `IDEMPOTENCY_TTL_SECS`: how long a message that is done is remembered.
+    pub ttl: Duration,
+}
+
+/// A store of idempotency keys.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IdempotencyStore {
+    /// None: a redelivered message is handled again.
+    Off,
+    /// `IDEMPOTENCY=memory`: this process alone, for tests and local runs.
+    Memory,
+    /// `IDEMPOTENCY_TABLE`: a DynamoDB table, by name or ARN.
+    Table(String),
 }
 
 /// The HTTP server.
@@ -179,6 +206,8 @@ fn read(from: &mut Reader) -> Config {
         worker: read_worker(from),
         handler_timeout: from.optional("HANDLER_TIMEOUT_MS", 1..=43_200_000).map(Duration::from_millis),
         backoff: read_backoff(from),
+        unwrap_sns: from.switch("UNWRAP_SNS", false),
+        idempotency: read_idempotency(from),
         http: HttpConfig {
             addr: from.parsed("HTTP_ADDR", "127.0.0.1:8080", "write an address and a port, such as 127.0.0.1:8080"),
             addr_file: from.text("HTTP_ADDR_FILE").map(PathBuf::from),
@@ -233,6 +262,34 @@ fn read_backoff(from: &mut Reader) -> Backoff {
         from.wrong("BACKOFF_MAX_SECS", &max.as_secs().to_string(), "write no less than BACKOFF_BASE_SECS");
     }
     Backoff { base, max }
+}
+
+fn read_idempotency(from: &mut Reader) -> IdempotencyConfig {
+    let memory = from.one_of("IDEMPOTENCY", &["off", "memory"]) == "memory";
+    let store = match from.text("IDEMPOTENCY_TABLE") {
+        None if memory => IdempotencyStore::Memory,
+        None => IdempotencyStore::Off,
+        Some(table) => {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-:/".contains(c);
+            if memory {
+                from.wrong("IDEMPOTENCY_TABLE", &table, "leave it out, or IDEMPOTENCY=memory: one store is enough");
+            } else if cfg!(not(feature = "dynamodb")) {
+                from.wrong(
+                    "IDEMPOTENCY_TABLE",
+                    &table,
+                    "this build has no DynamoDB: build it with --features dynamodb",
+                );
+            } else if !(3..=1024).contains(&table.len()) || !table.chars().all(allowed) {
+                from.wrong("IDEMPOTENCY_TABLE", &table, "write the name or the ARN of a DynamoDB table");
+            }
+            IdempotencyStore::Table(table)
+        }
+    };
+    IdempotencyConfig {
+        store,
+        lease: Duration::from_secs(from.number("IDEMPOTENCY_LEASE_SECS", 60, 1..=43_200)),
+        ttl: Duration::from_secs(from.number("IDEMPOTENCY_TTL_SECS", 86_400, 60..=31_536_000)),
+    }
 }
 
 fn read_work(from: &mut Reader) -> Work {
@@ -296,6 +353,11 @@ mod tests {
             ("HANDLER_TIMEOUT_MS", "0", "1 to"),
             ("DRAIN_BUDGET_MS", "1.5", "whole number"),
             ("BACKOFF_BASE_SECS", "x", "0 to 43200"),
+            ("UNWRAP_SNS", "raw", "on or off"),
+            ("IDEMPOTENCY", "redis", "off or memory"),
+            ("IDEMPOTENCY_TABLE", "a table", "DynamoDB"),
+            ("IDEMPOTENCY_LEASE_SECS", "0", "1 to 43200"),
+            ("IDEMPOTENCY_TTL_SECS", "1", "60 to"),
             ("HTTP_ADDR", "localhost", "127.0.0.1:8080"),
             ("SEND", "2", "on or off"),
             ("SEND_LIMIT", "0", "1 to"),

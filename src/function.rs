@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::{self, Limits};
 use crate::config::Config;
 use crate::handler::Handler;
+use crate::idempotency::Idempotency;
 use crate::journal::Journal;
 use crate::message::Message;
 
@@ -38,6 +39,8 @@ pub struct Function<H> {
     concurrency: usize,
     handler_timeout: Option<Duration>,
     margin: Duration,
+    unwrap_sns: bool,
+    idempotency: Option<Idempotency>,
     settler: Settler,
     journal: Journal,
     metrics: bool,
@@ -52,6 +55,8 @@ impl<H: Handler> Function<H> {
             concurrency: config.function.concurrency,
             handler_timeout: config.handler_timeout,
             margin: config.function.deadline_margin,
+            unwrap_sns: config.unwrap_sns,
+            idempotency: Idempotency::of(&config.idempotency),
             settler: Settler::new(config),
             journal,
             metrics: config.function.metrics,
@@ -75,6 +80,8 @@ impl<H: Handler> Function<H> {
             handler_timeout: self.handler_timeout,
             time_up: time_up.clone(),
             lost: Arc::default(),
+            unwrap_sns: self.unwrap_sns,
+            idempotency: self.idempotency.clone(),
         };
         let (events, ended) = mpsc::unbounded_channel();
         let handling = batch::run(&self.handler, runnable(&batch), batch.is_fifo(), &limits, events);

@@ -1,5 +1,6 @@
 //! The contract between a message and the code that handles it. Knows no host, no queue, no AWS.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
@@ -12,6 +13,12 @@ use crate::message::Message;
 pub trait Handler: Send + Sync + 'static {
     /// Handles one message and says what becomes of it. A panic counts as [`Outcome::Retry`].
     fn handle(&self, message: &Message) -> impl Future<Output = Outcome> + Send;
+
+    /// Where idempotency is on, messages with the same key have their effect once. The SQS message id unless told
+    /// otherwise; an id of the business, such as an order's, also covers a producer that sends twice.
+    fn idempotency_key<'a>(&self, message: &'a Message) -> Cow<'a, str> {
+        message.id.as_str().into()
+    }
 }
 
 /// What becomes of a message. It means the same on both hosts.

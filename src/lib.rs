@@ -16,11 +16,15 @@
 //!
 //! | room | may import |
 //! |---|---|
-//! | [`message`], [`metrics`], [`shutdown`], [`telemetry`] | nothing of ours |
-//! | [`handler`], [`queue`] | message |
+//! | [`message`], [`metrics`], [`shutdown`], [`telemetry`], [`aws`] | nothing of ours |
+//! | [`handler`], [`sns`] | message |
+//! | [`queue`] | message, aws |
+//! | [`typed`] | handler, message |
 //! | [`journal`] | message, queue |
-//! | [`workload`], [`batch`] | handler, message |
+//! | [`workload`] | handler, message |
 //! | [`config`] | workload (its settings come from the environment too) |
+//! | [`idempotency`] | config, aws |
+//! | [`batch`] | handler, message, sns, idempotency |
 //! | [`http`] | message, queue, config, shutdown, telemetry |
 //! | [`worker`], [`function`], the binaries | any room above |
 //! | `compare` (feature of that name) | see its own page; the service never imports it |
@@ -29,17 +33,21 @@
 //!
 //! To run your own code, replace [`workload`]: it is the one file that a user edits.
 
+pub mod aws;
 pub mod batch;
 pub mod config;
 pub mod function;
 pub mod handler;
 pub mod http;
+pub mod idempotency;
 pub mod journal;
 pub mod message;
 pub mod metrics;
 pub mod queue;
 pub mod shutdown;
+pub mod sns;
 pub mod telemetry;
+pub mod typed;
 pub mod worker;
 pub mod workload;
 

@@ -14,6 +14,8 @@ pub struct Metrics {
     pub received: Counter,
     /// Handlers that answered Done.
     pub done: Counter,
+    /// Messages whose effect had happened already, so that they were not handled again (idempotency).
+    pub duplicates: Counter,
     /// Handlers that answered Retry, panicked or overran their timeout.
     pub retried: Counter,
     /// Handlers that answered Reject.
@@ -89,6 +91,7 @@ impl Metrics {
     pub fn ended(&self, word: &str) {
         match word {
             "done" => self.done.add(1),
+            "duplicate" => self.duplicates.add(1),
             "reject" => self.rejected.add(1),
             "late" | "blocked" => self.late.add(1),
             // Counted once nobody can settle it any more.
@@ -98,10 +101,15 @@ impl Metrics {
     }
 
     /// The counters: name, what it counts, how many.
-    pub fn counters(&self) -> [(&'static str, &'static str, u64); 6] {
+    pub fn counters(&self) -> [(&'static str, &'static str, u64); 7] {
         [
             ("twinscale_messages_received_total", "Messages received", &self.received),
             ("twinscale_messages_done_total", "Handlers that answered Done", &self.done),
+            (
+                "twinscale_messages_duplicate_total",
+                "Messages not handled again since their effect had happened",
+                &self.duplicates,
+            ),
             (
                 "twinscale_messages_retried_total",
                 "Handlers that answered Retry, panicked or took too long",
@@ -152,7 +160,7 @@ mod tests {
     #[test]
     fn prometheus_reads_counters_and_cumulative_buckets() {
         let metrics = Metrics::default();
-        for word in ["done", "done", "retry", "panic", "timeout", "reject", "late", "blocked"] {
+        for word in ["done", "done", "duplicate", "retry", "panic", "timeout", "reject", "late", "blocked"] {
             metrics.ended(word);
         }
         for millis in [1, 20, 20, 60_001, 50_000_000] {
@@ -162,6 +170,7 @@ mod tests {
         for line in [
             "# TYPE twinscale_messages_done_total counter",
             "twinscale_messages_done_total 2",
+            "twinscale_messages_duplicate_total 1",
             "twinscale_messages_retried_total 3",
             "twinscale_messages_rejected_total 1",
             "twinscale_messages_late_total 2",

@@ -13,16 +13,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::ConfigLoader;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::Builder;
 use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::{Builder, Credentials, StalledStreamProtectionConfig};
 use aws_sdk_sqs::types::QueueAttributeName as Name;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use crate::aws;
 use crate::message::{Attribute, Message};
 
 pub use batches::{SendFailure, SendReport};
@@ -97,24 +97,11 @@ impl Queue {
 
     /// A queue of a local service, which takes any credentials.
     pub async fn local(endpoint: &str, url_or_name: &str, tuning: &Tuning) -> Result<Self, QueueError> {
-        let anybody = Credentials::new("local", "local", None, None, "local");
-        let loader = ConfigLoader::default()
-            .endpoint_url(endpoint)
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(anybody);
-        Self::load(loader, url_or_name, tuning).await
+        Self::load(aws::local(endpoint), url_or_name, tuning).await
     }
 
     async fn load(loader: ConfigLoader, url_or_name: &str, tuning: &Tuning) -> Result<Self, QueueError> {
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let shared = loader
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(http)
-            // Bodies are at most a few MiB and the attempt timeout bounds them; watching each stream costs CPU.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .load()
-            .await;
+        let shared = aws::load(loader).await;
         if shared.region().is_none() {
             return Err(QueueError::refused("NoRegion", "no AWS region is configured: set AWS_REGION"));
         }

@@ -133,7 +133,7 @@ impl Settler {
     ) {
         let (id, receive_count) = (&message.id, message.receive_count);
         let after = match verdict {
-            Verdict::Handled(Outcome::Done) => {
+            Verdict::Handled(Outcome::Done) | Verdict::Duplicate => {
                 open.finish(id);
                 return;
             }

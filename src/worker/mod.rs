@@ -32,6 +32,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use crate::batch::{self, Limits, Lost};
 use crate::config::{Config, WorkerConfig};
 use crate::handler::Handler;
+use crate::idempotency::Idempotency;
 use crate::journal::Journal;
 use crate::message::Message;
 use crate::metrics::Metrics;
@@ -100,6 +101,8 @@ impl<H: Handler> Worker<H> {
             handler_timeout: self.config.handler_timeout,
             time_up: CancellationToken::new(),
             lost: Arc::default(),
+            unwrap_sns: self.config.unwrap_sns,
+            idempotency: Idempotency::of(&self.config.idempotency),
         };
         let _clock =
             AbortOnDropHandle::new(tokio::spawn(run_down(drain.clone(), limits.clone(), settings.drain_budget)));

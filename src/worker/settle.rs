@@ -192,7 +192,7 @@ impl Settler {
         };
         let (id, receive_count) = (&message.id, message.receive_count);
         match verdict {
-            Verdict::Handled(Outcome::Done) => self.delete(key),
+            Verdict::Handled(Outcome::Done) | Verdict::Duplicate => self.delete(key),
             Verdict::Handled(Outcome::Reject { reason }) => {
                 tracing::warn!(id, receive_count, reason, "rejected");
                 self.pending.rejects.push((message, reason));

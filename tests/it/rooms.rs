@@ -10,11 +10,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["workload"]),
     ("shutdown", &[]),
     ("telemetry", &[]),
+    ("aws", &[]),
     ("handler", &["message"]),
-    ("queue", &["message"]),
+    ("sns", &["message"]),
+    ("queue", &["message", "aws"]),
+    ("typed", &["handler", "message"]),
     ("journal", &["message", "queue"]),
     ("workload", &["handler", "message"]),
-    ("batch", &["handler", "message"]),
+    ("idempotency", &["config", "aws"]),
+    ("batch", &["handler", "message", "sns", "idempotency"]),
     ("http", &["message", "queue", "config", "shutdown", "telemetry"]),
 ];
 
@@ -92,9 +96,11 @@ fn pure_rooms_read_no_clock_no_environment_and_no_chance() {
 }
 
 #[test]
-fn only_queue_knows_the_sqs_client() {
-    for file in sources("src").into_iter().filter(|f| !in_room(f, "queue")) {
-        assert!(!code(&file).contains("aws_sdk_sqs"), "{} names aws_sdk_sqs", file.display());
+fn one_room_alone_knows_each_client_of_aws() {
+    for (client, room) in [("aws_sdk_sqs", "queue"), ("aws_sdk_dynamodb", "idempotency")] {
+        for file in sources("src").into_iter().filter(|f| !in_room(f, room)) {
+            assert!(!code(&file).contains(client), "{} names {client}", file.display());
+        }
     }
 }
 

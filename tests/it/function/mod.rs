@@ -15,7 +15,7 @@ use twinscale::compare::local::lambda::{Function, Invoked};
 use twinscale::workload::body;
 
 /// The record of message `number`, as an event source mapping writes it.
-fn record(number: u64) -> Value {
+pub fn record(number: u64) -> Value {
     json!({
         "messageId": id(number),
         "receiptHandle": format!("handle-{number}"),
@@ -37,12 +37,12 @@ fn id(number: u64) -> String {
     format!("message-{number}")
 }
 
-fn event(records: impl IntoIterator<Item = Value>) -> Bytes {
+pub fn event(records: impl IntoIterator<Item = Value>) -> Bytes {
     Bytes::from(json!({ "Records": records.into_iter().collect::<Vec<_>>() }).to_string())
 }
 
 /// The ids that a partial batch response names, in order.
-fn named(answer: &[u8]) -> Vec<String> {
+pub fn named(answer: &[u8]) -> Vec<String> {
     let answer: Value = serde_json::from_slice(answer).expect("the response is JSON");
     let failures = answer["batchItemFailures"].as_array().expect("a list").iter();
     failures.map(|failure| failure["itemIdentifier"].as_str().expect("an id").to_owned()).collect()

@@ -2,13 +2,13 @@
 
 mod http;
 mod outcomes;
-mod process;
+pub mod process;
 pub mod sqs;
 
 use std::time::Duration;
 
 /// Waits until `condition` holds; fails the test if it does not within ten seconds.
-async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let waiting = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(5)).await;

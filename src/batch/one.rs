@@ -1,0 +1,84 @@
+//! One message through the handler, with all that can end it: its own end, a panic, its timeout, time up, another owner.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tracing::Instrument;
+
+use super::{Event, Limits, Verdict, once};
+use crate::handler::{Handler, Outcome};
+use crate::message::Message;
+use crate::sns;
+
+pub(super) async fn run<H: Handler, E: From<Event>>(
+    handler: &Arc<H>,
+    message: &Arc<Message>,
+    limits: &Limits,
+    events: &mpsc::UnboundedSender<E>,
+) -> Verdict {
+    let _permit = tokio::select! {
+        biased;
+        () = limits.time_up.cancelled() => return Verdict::Late,
+        permit = limits.concurrency.acquire() => match permit {
+            Ok(permit) => permit,
+            Err(_) => return Verdict::Late,
+        },
+        () = limits.lost.wait(message) => return Verdict::Lost,
+    };
+    // What the host holds, and rejects, stays the envelope.
+    let opened = if limits.unwrap_sns { sns::open(message) } else { None };
+    let seen = opened.as_ref().unwrap_or(message);
+    let handling = async {
+        let _ = events.send(Event::Started(message.clone()).into());
+        let span = tracing::info_span!("message", id = message.id, receive_count = message.receive_count);
+        until_ended(caught(handler.handle(seen)).instrument(span), message, limits).await
+    };
+    match &limits.idempotency {
+        None => handling.await,
+        Some(idempotency) => once::run(idempotency, &handler.idempotency_key(seen), limits, handling).await,
+    }
+}
+
+async fn until_ended(handling: impl Future<Output = Verdict>, message: &Arc<Message>, limits: &Limits) -> Verdict {
+    // Dropped when this function returns, and only then the message is given back: so two never hold it.
+    let mut handling = pin!(handling);
+    let overran = async {
+        match limits.handler_timeout {
+            Some(limit) => sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        verdict = &mut handling => verdict,
+        () = limits.time_up.cancelled() => Verdict::Late,
+        () = limits.lost.wait(message) => Verdict::Lost,
+        () = overran => Verdict::TimedOut(limits.handler_timeout.unwrap_or_default()),
+    }
+}
+
+/// Runs a handler so that its panic ends this message alone.
+async fn caught(handling: impl Future<Output = Outcome>) -> Verdict {
+    let mut handling = Box::pin(handling);
+    let verdict = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Verdict::Handled),
+        Err(panic) => Poll::Ready(Verdict::Panicked(panic_text(&*panic))),
+    })
+    .await;
+    // What a handler leaves behind may panic as it is dropped.
+    match catch_unwind(AssertUnwindSafe(|| drop(handling))) {
+        Ok(()) => verdict,
+        Err(panic) => Verdict::Panicked(panic_text(&*panic)),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("the handler panicked").to_owned()
+}
