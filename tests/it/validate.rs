@@ -72,7 +72,7 @@ fn a_mistake_in_the_template_is_named() {
         ("permission", "/Resources/SqsFunction/Properties/Role", Value::Null),
         ("twins", "/Resources/Queue/Properties/VisibilityTimeout", json!(240)),
         ("twins", "/Resources/Queue/Properties/RedrivePolicy/maxReceiveCount", json!(7)),
-        ("twins", "/Resources/SqsFunction/Properties/Environment/Variables/WORK_RETRY_SHARE", json!("0.1")),
+        ("twins", "/Globals/Function/Environment/Variables/WORK_RETRY_SHARE", json!("0.1")),
     ] {
         let mut inputs = rendered();
         set(inputs.template.as_mut().expect("a template"), path, value);

@@ -29,6 +29,12 @@ pub fn resolve(node: &Node, template: &Node) -> Option<Node> {
     }
 }
 
+/// Whether a resource is made at all: its condition, if it has one, holds.
+pub fn is_made(resource: &Node, template: &Node) -> bool {
+    let Some(condition) = resource.get("Condition").and_then(Node::text) else { return true };
+    template.at(&["Conditions", condition]).is_none_or(|named| holds(named, template))
+}
+
 /// The function that a node calls, in the short form (`!Ref x`) or the long one (`{Ref: x}`, `{Fn::Sub: x}`).
 fn call(node: &Node) -> Option<(&str, &Node)> {
     if let Some(tag) = &node.tag {

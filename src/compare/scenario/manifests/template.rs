@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::intrinsics::resolve;
+use super::intrinsics::{is_made, resolve};
 use super::node::{Node, Tree};
 use super::reader::{Fields, Reader};
 use crate::compare::scaling::event_source;
@@ -24,7 +24,8 @@ pub fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Reader) {
         return reader.mistake_in_all("there are no Resources in it: it is no SAM or CloudFormation template");
     };
     let Some(resolved) = template.get("Resources").and_then(|resources| resolve(resources, template)) else { return };
-    let resources = resolved.entries();
+    let made = resolved.entries().iter().filter(|(_, resource)| is_made(resource, template));
+    let resources: &[_] = &made.cloned().collect::<Vec<_>>();
     let found = find(resources);
     let Some(first) = found.first() else {
         return reader.mistake_in_all("no function in it has an event of type SQS, or an event source mapping");
@@ -180,6 +181,8 @@ mod tests {
              Globals: {Function: {Timeout: 60, MemorySize: !Ref Size}}\n\
              Resources:\n  Jobs:\n    Type: AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: 360\n      \
              RedrivePolicy: {maxReceiveCount: \"5\"}\n\
+             \x20 Elsewhere:\n    Type: AWS::Serverless::Function\n    Condition: WithPollers\n    Properties:\n      \
+             Events: {Q: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn, BatchSize: 7}}}\n\
              \x20 Worker:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
              Environment: {Variables: {FUNCTION_CONCURRENCY: \"4\"}}\n      \
              Events:\n        Q:\n          Type: SQS\n          Properties:\n            Queue: !GetAtt Jobs.Arn\n            \
