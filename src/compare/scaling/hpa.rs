@@ -143,8 +143,8 @@ pub enum Unit {
 pub struct Metric {
     /// The value in thousandths: KEDA keeps that precision.
     pub milli: u64,
-    /// The target, whole.
-    pub target: u64,
+    /// The target, in thousandths too.
+    pub target_milli: u64,
     /// How value and target are compared.
     pub kind: MetricType,
 }
@@ -233,29 +233,26 @@ impl Hpa {
     }
 
     fn desired_by(&self, replicas: Replicas, metric: &Metric) -> (u32, String) {
-        let (value, target) = (metric.milli as f64, metric.target as f64 * 1000.0);
-        let messages = Thousands(metric.milli / 1000);
+        let (value, target) = (metric.milli as f64, metric.target_milli as f64);
+        let (messages, of) = (Thousands(metric.milli / 1000), target / 1000.0);
         match metric.kind {
             MetricType::AverageValue => {
                 // Pending pods count; with none the ratio is infinite or NaN, and neither is within the tolerance.
                 if self.tolerates(value / (target * f64::from(replicas.status))) {
                     let n = replicas.status;
-                    return (n, format!("{messages} messages / {} is within the tolerance of {n}", metric.target));
+                    return (n, format!("{messages} messages / {of} is within the tolerance of {n}"));
                 }
                 let desired = ceil(value / target);
-                (desired, format!("{messages} messages / {} = {} desired", metric.target, Thousands(desired.into())))
+                (desired, format!("{messages} messages / {of} = {} desired", Thousands(desired.into())))
             }
             MetricType::Value => {
                 let ratio = value / target;
                 if self.tolerates(ratio) {
-                    return (
-                        replicas.spec,
-                        format!("{messages} of {} messages is within the tolerance", metric.target),
-                    );
+                    return (replicas.spec, format!("{messages} of {of} messages is within the tolerance"));
                 }
                 let desired = ceil(ratio * f64::from(replicas.ready));
                 let ready = replicas.ready;
-                (desired, format!("{messages} / {} messages x {ready} ready = {desired} desired", metric.target))
+                (desired, format!("{messages} / {of} messages x {ready} ready = {desired} desired"))
             }
         }
     }

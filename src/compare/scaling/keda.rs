@@ -3,9 +3,13 @@
 //! Two loops look at one queue: the operator's every `pollingInterval`, which only wakes and stops the target, and the
 //! HPA's sync, which asks KEDA's adapter for the metric. [`Keda`] owns both, as a ScaledObject does.
 
+mod modifiers;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use modifiers::ScalingModifiers;
 
 use super::hpa::{self, Hpa, Metric, MetricType, Replicas};
 use super::{Counts, Decision, Observation, Policy, seconds};
@@ -38,6 +42,9 @@ pub struct Settings {
     pub fallback: Option<Fallback>,
     /// The `aws-sqs-queue` triggers; all of them look at the scenario's queue.
     pub triggers: Vec<Trigger>,
+    /// `advanced.scalingModifiers`: one metric in place of those of the triggers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling_modifiers: Option<ScalingModifiers>,
     /// `advanced.horizontalPodAutoscalerConfig` and the flags of the HPA's controller.
     pub hpa: hpa::Settings,
 }
@@ -54,6 +61,7 @@ impl Default for Settings {
             idle_replica_count: None,
             fallback: None,
             triggers: vec![Trigger::default()],
+            scaling_modifiers: None,
             hpa: hpa::Settings::default(),
         }
     }
@@ -82,6 +90,7 @@ impl Settings {
         if self.triggers.iter().any(|t| t.queue_length == 0) {
             mistakes.push(("queueLength", "0 messages a replica: write 1 or more".to_owned()));
         }
+        mistakes.extend(self.scaling_modifiers.iter().flat_map(|modifiers| modifiers.mistakes(&self.triggers)));
         mistakes
     }
 }
@@ -90,6 +99,9 @@ impl Settings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Trigger {
+    /// What `scalingModifiers` call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Messages a replica (5).
     pub queue_length: u64,
     /// Active if there are strictly more messages than this (0).
@@ -107,6 +119,7 @@ pub struct Trigger {
 impl Default for Trigger {
     fn default() -> Self {
         Self {
+            name: None,
             queue_length: 5,
             activation_queue_length: 0,
             scale_on_in_flight: true,
@@ -193,11 +206,13 @@ impl Keda {
     /// One round of the operator's loop.
     fn poll(&mut self, now: Duration, seen: &Observation) -> (u32, &'static str, String) {
         let (mut active, mut failed, mut total) = (false, false, 0);
+        let mut reads = Vec::with_capacity(self.settings.triggers.len());
         for index in 0..self.settings.triggers.len() {
             self.reads += 1;
             let read = seen.queue.map(|counts| self.settings.triggers[index].total(counts));
             self.cached[index] = Some(read);
             self.note(index, read.is_some());
+            reads.push(read);
             match read {
                 Some(read) => {
                     total = total.max(read);
@@ -210,7 +225,12 @@ impl Keda {
             }
         }
         let (from, min) = (self.replicas, self.settings.min_replica_count);
-        let detail = if failed { "the queue could not be read".to_owned() } else { format!("{total} messages") };
+        let mut detail = if failed { "the queue could not be read".to_owned() } else { format!("{total} messages") };
+        if let (Some(modifiers), false) = (&self.settings.scaling_modifiers, failed) {
+            let value = modifiers.value(&self.settings.triggers, &reads).unwrap_or(0.0);
+            active = value > modifiers.activation_target;
+            detail = format!("{value} by the formula");
+        }
         if active {
             return self.while_active(now, failed, detail);
         }
@@ -250,29 +270,50 @@ impl Keda {
     /// One sync of the HPA, with the metrics as KEDA's adapter answers.
     fn sync(&mut self, now: Duration, seen: &Observation) -> (u32, &'static str, String) {
         let replicas = Replicas { spec: self.replicas, status: seen.replicas, ready: seen.ready };
-        let metrics: Vec<Option<Metric>> = if self.replicas == 0 {
-            Vec::new()
-        } else {
-            (0..self.settings.triggers.len()).map(|index| self.metric(index, seen)).collect()
+        let metrics: Vec<Option<Metric>> = match self.settings.triggers.len() {
+            _ if self.replicas == 0 => Vec::new(),
+            triggers if self.settings.scaling_modifiers.is_none() => {
+                (0..triggers).map(|index| self.metric(index, seen)).collect()
+            }
+            _ => vec![self.composite(seen)],
         };
         let verdict = self.hpa.sync(now, replicas, &metrics);
         (verdict.to, verdict.reason, verdict.detail)
     }
 
-    fn metric(&mut self, index: usize, seen: &Observation) -> Option<Metric> {
+    fn read(&mut self, index: usize, seen: &Observation) -> Option<u64> {
         let cached = if self.settings.triggers[index].use_cached_metrics { self.cached[index] } else { None };
         let read = cached.unwrap_or_else(|| {
             self.reads += 1;
             seen.queue.map(|counts| self.settings.triggers[index].total(counts))
         });
         self.note(index, read.is_some());
+        read
+    }
+
+    /// `composite-metric`: what the formula makes of all triggers, or what the fallback does when one fails.
+    fn composite(&mut self, seen: &Observation) -> Option<Metric> {
+        let reads: Vec<_> = (0..self.settings.triggers.len()).map(|index| self.read(index, seen)).collect();
+        let modifiers = self.settings.scaling_modifiers.as_ref()?;
+        let (target_milli, kind) = (modifiers.target_milli(), modifiers.metric_type);
+        let milli = match reads.iter().position(Option::is_none) {
+            None => (modifiers.value(&self.settings.triggers, &reads).ok()? * 1000.0) as u64,
+            Some(failed) if self.falls_back(failed) => self.fallback_milli(target_milli, kind, seen)?,
+            Some(_) => return None,
+        };
+        Some(Metric { milli, target_milli, kind })
+    }
+
+    fn metric(&mut self, index: usize, seen: &Observation) -> Option<Metric> {
+        let read = self.read(index, seen);
         let trigger = &self.settings.triggers[index];
+        let (target_milli, kind) = (trigger.queue_length * 1000, trigger.metric_type);
         let milli = match read {
             Some(total) => total.saturating_mul(1000),
-            None if self.falls_back(index) => self.fallback_milli(trigger, seen)?,
+            None if self.falls_back(index) => self.fallback_milli(target_milli, kind, seen)?,
             None => return None,
         };
-        Some(Metric { milli, target: trigger.queue_length, kind: trigger.metric_type })
+        Some(Metric { milli, target_milli, kind })
     }
 
     /// Both loops count into the same number, so a fallback comes sooner than `pollingInterval` suggests.
@@ -285,7 +326,7 @@ impl Keda {
     }
 
     /// The metric that makes the HPA stand at the replicas of the fallback.
-    fn fallback_milli(&self, trigger: &Trigger, seen: &Observation) -> Option<u64> {
+    fn fallback_milli(&self, target_milli: u64, kind: MetricType, seen: &Observation) -> Option<u64> {
         let fallback = self.settings.fallback.as_ref()?;
         let replicas = match fallback.behavior {
             FallbackBehavior::Static => fallback.replicas,
@@ -293,8 +334,8 @@ impl Keda {
             FallbackBehavior::CurrentReplicasIfHigher => fallback.replicas.max(seen.replicas),
             FallbackBehavior::CurrentReplicasIfLower => fallback.replicas.min(seen.replicas),
         };
-        let milli = trigger.queue_length * u64::from(replicas) * 1000;
-        match trigger.metric_type {
+        let milli = target_milli * u64::from(replicas);
+        match kind {
             MetricType::AverageValue => Some(milli),
             MetricType::Value => milli.checked_div(seen.ready.into()),
         }

@@ -26,9 +26,10 @@ pub struct Settings {
     pub strategy: Strategy,
     /// The `aws-sqs-queue` triggers; all of them look at the scenario's queue, and the highest decides.
     pub triggers: Vec<Trigger>,
-    /// Messages that one job handles before it ends; it also ends when a receive brings none. 0 is the first trigger's
-    /// `queueLength`.
-    pub messages_per_job: u32,
+    /// Messages that one job handles before it ends; without it as many as there are, as this project's worker does. A
+    /// job with nothing in hand also ends when a long poll brings none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_job: Option<u32>,
 }
 
 impl Default for Settings {
@@ -40,7 +41,7 @@ impl Default for Settings {
             max_replica_count: None,
             strategy: Strategy::Default,
             triggers: vec![Trigger::default()],
-            messages_per_job: 0,
+            messages_per_job: None,
         }
     }
 }
@@ -56,18 +57,15 @@ impl Settings {
             ..keda::Settings::default()
         };
         let mut mistakes = object.mistakes();
+        if self.messages_per_job == Some(0) {
+            mistakes.push(("messagesPerJob", "0: write 1 or more, or leave it out".to_owned()));
+        }
         if let Strategy::Custom { running_share, .. } = self.strategy
             && !(0.0..=100.0).contains(&running_share)
         {
             mistakes.push(("strategy", format!("runningShare {running_share}: write a share, 0 to 1")));
         }
         mistakes
-    }
-
-    /// Messages that one job handles.
-    pub fn messages_of_a_job(&self) -> u32 {
-        let first = self.triggers.first().map_or(1, |trigger| trigger.queue_length);
-        if self.messages_per_job > 0 { self.messages_per_job } else { u32::try_from(first).unwrap_or(u32::MAX) }
     }
 }
 

@@ -72,7 +72,8 @@ impl Eks {
             settings: pod,
             visibility: scenario.queue.visibility_timeout,
             fifo: scenario.queue.fifo,
-            messages: job.map(|job| job.messages_of_a_job()),
+            jobs: job.is_some(),
+            messages: job.and_then(|job| job.messages_per_job),
             seed: scenario.seed,
         };
         Self {

@@ -15,7 +15,9 @@ pub(super) struct Kind {
     pub work: Work,
     pub visibility: Duration,
     pub fifo: bool,
-    /// A job's share of messages; a worker has none and goes on.
+    /// Pods are jobs, which end.
+    pub jobs: bool,
+    /// A job's share of messages, where it has one.
     pub messages: Option<u32>,
     pub seed: u64,
 }
@@ -308,8 +310,9 @@ impl Pod {
         let over = since + poll(kind);
         if over <= stage.now {
             stage.books.requests.empty_receive += u64::from(stage.books.first_send.is_some());
-            // A job that finds nothing has nothing more to do.
-            self.left = if kind.messages.is_some() { 0 } else { self.left };
+            if kind.jobs && self.running() == 0 && self.waiting.is_empty() {
+                self.left = 0;
+            }
             self.polling_since = (self.state == State::Ready && self.left > 0).then_some(stage.now);
         }
         if let Some(since) = self.polling_since {

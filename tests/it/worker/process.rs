@@ -170,7 +170,8 @@ async fn an_idle_worker_makes_one_long_poll_after_the_other_and_nothing_else() {
 async fn a_job_does_what_is_there_and_exits_with_0_once_the_queue_stays_empty_but_never_while_it_works() {
     let sqs = Sqs::start(Duration::from_secs(60), 10).await;
     sqs.send("jobs", 0..20).await;
-    let long = [("WORK_WAIT", "2500ms"), ("EXIT_WHEN_IDLE_SECS", "1"), ("CONCURRENCY", "30"), ("DRAIN_BUDGET_MS", "100")];
+    let long =
+        [("WORK_WAIT", "2500ms"), ("EXIT_WHEN_IDLE_SECS", "1"), ("CONCURRENCY", "30"), ("DRAIN_BUDGET_MS", "100")];
     let mut job = Process::start(&sqs.endpoint, &long);
     assert_eq!(job.exit_code().await, Some(0), "handlers longer than idle time and drain budget were waited for");
     assert_eq!(sqs.left("jobs"), 0);

@@ -3,7 +3,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn messages(n: u64, target: u64) -> [Option<Metric>; 1] {
-    [Some(Metric { milli: n * 1000, target, kind: MetricType::AverageValue })]
+    [Some(Metric { milli: n * 1000, target_milli: target * 1000, kind: MetricType::AverageValue })]
 }
 
 fn all(n: u32) -> Replicas {
@@ -82,7 +82,7 @@ fn pending_pods_count_for_average_value_and_ready_ones_for_value() {
     let replicas = Replicas { spec: 10, status: 10, ready: 2 };
     let mut hpa = Hpa::new(Settings::default(), 1, 100);
     assert_eq!(hpa.sync(SECOND, replicas, &messages(100, 10)).to, 10, "within the tolerance of the 10 that exist");
-    let value = |n: u64| [Some(Metric { milli: n * 1000, target: 10, kind: MetricType::Value })];
+    let value = |n: u64| [Some(Metric { milli: n * 1000, target_milli: 10_000, kind: MetricType::Value })];
     let mut hpa = Hpa::new(Settings::default(), 1, 100);
     assert_eq!(hpa.sync(SECOND, replicas, &value(100)).to, 20, "ten times the target x 2 ready");
     assert_eq!(

@@ -189,6 +189,75 @@ fn the_highest_of_several_triggers_decides() {
     assert_eq!(changes(&mut keda, 20, |_| queue(20, 0)), [(15, 4, "DesiredWithinRange")]);
 }
 
+/// Two triggers, of which the second does not count what is in flight.
+fn with_formula(formula: &str, target: f64, activation_target: f64) -> Settings {
+    let named = |name: &str, scale_on_in_flight| {
+        let name = Some(name.to_owned());
+        Trigger { name, scale_on_in_flight, ..Trigger::default() }
+    };
+    let metric_type = MetricType::AverageValue;
+    Settings {
+        triggers: vec![named("all", true), named("waiting", false)],
+        scaling_modifiers: Some(ScalingModifiers {
+            formula: formula.to_owned(),
+            target,
+            activation_target,
+            metric_type,
+        }),
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn a_formula_is_the_one_metric_for_the_operator_and_for_the_hpa() {
+    let settings = with_formula("waiting > 100 ? all * 2 : 0", 100.0, 0.0);
+    assert_eq!(settings.mistakes(), []);
+    let seen = |visible| changes(&mut Keda::new(settings.clone(), 0), 50, |_| queue(visible, 50));
+    assert_eq!(seen(100), [], "the triggers alone would be active");
+    assert_eq!(seen(150), [(0, 1, "Activated"), (15, 4, "DesiredWithinRange")], "400 / 100");
+}
+
+#[test]
+fn a_formula_is_active_strictly_above_its_activation_target() {
+    let active = |activation| {
+        let mut keda = Keda::new(with_formula("all", 5.0, activation), 0);
+        keda.tick(Duration::ZERO, &Observation { queue: queue(10, 0), ..Observation::default() }).to == 1
+    };
+    assert!(active(9.5) && !active(10.0));
+}
+
+#[test]
+fn a_trigger_that_fails_makes_the_formula_inactive_until_the_fallback() {
+    let fallback = Some(Fallback { failure_threshold: 3, replicas: 6, behavior: FallbackBehavior::Static });
+    let settings = Settings { min_replica_count: 1, fallback, ..with_formula("all + waiting", 0.5, 0.0) };
+    assert_eq!(
+        changes(&mut Keda::new(settings, 1), 60, |_| None),
+        [(30, 4, "ScaleUpLimit"), (45, 6, "DesiredWithinRange")]
+    );
+}
+
+#[test]
+fn fallbacks_value_is_divided_by_the_ready_replicas_and_fails_without_any() {
+    let fallback = Fallback { failure_threshold: 0, replicas: 6, behavior: FallbackBehavior::Static };
+    let triggers = vec![Trigger { metric_type: MetricType::Value, ..Trigger::default() }];
+    for (ready, expected) in [(3, 6), (1, 6), (0, 3)] {
+        let settings = Settings {
+            min_replica_count: 1,
+            fallback: Some(fallback.clone()),
+            triggers: triggers.clone(),
+            ..Settings::default()
+        };
+        let mut keda = Keda::new(settings, 3);
+        let seen = |_: &Keda| Observation { queue: None, replicas: 3, ready };
+        for _ in 0..2 {
+            let (now, seen) = (keda.due(), seen(&keda));
+            keda.tick(now, &seen);
+        }
+        // 5 x 6 / ready, as a ratio to 5, x ready.
+        assert_eq!(keda.replicas(), expected, "{ready} ready");
+    }
+}
+
 #[test]
 fn impossible_settings_are_named() {
     let settings = Settings {

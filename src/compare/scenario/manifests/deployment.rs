@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::node::Node;
+use super::objects;
 use super::reader::{Fields, Reader};
 use crate::compare::scenario::{Pod, Scenario};
 
@@ -10,6 +11,17 @@ use crate::compare::scenario::{Pod, Scenario};
 /// their handler's.
 const NOT_COVERED: &[&str] =
     &["ADAPTIVE_CONCURRENCY", "HANDLER_TIMEOUT_MS", "HEARTBEAT", "HEARTBEAT_MS", "VISIBILITY_TIMEOUT_SECS"];
+
+/// Settings of the worker that the model has.
+const SETTINGS: &[&str] = &[
+    "CONCURRENCY",
+    "DELETE_LINGER_MS",
+    "DRAIN_BUDGET_MS",
+    "PREFETCH",
+    "RECEIVE_LINGER_MS",
+    "RECEIVE_MIN_ROOM",
+    "WAIT_TIME_SECS",
+];
 
 /// Fields of a pod that have no bearing on when it scales, starts or stops.
 const NO_BEARING: &[&str] = &[
@@ -28,16 +40,38 @@ const NO_BEARING: &[&str] = &[
     "volumes",
 ];
 
-/// Reads the first Deployment of the documents. What it leaves out has the worker's own default; the start delay is the
-/// scenario's, since no manifest has one.
+/// Reads the first Deployment of the documents.
 pub fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Reader) {
-    let kind = |document: &&Node| document.get("kind").and_then(Node::text) == Some("Deployment");
-    let Some(document) = documents.iter().find(kind) else {
+    let found = objects(documents, &["Deployment"]);
+    // In a file of several, the worker's is the one with its settings.
+    let with_setting = found.iter().find(|d| pod_of(d).is_some_and(|pod| containers(pod).iter().any(has_setting)));
+    let Some(document) = with_setting.or(found.first()) else {
         return reader.mistake_in_all("there is no object of kind Deployment in it");
     };
-    let Some(node) = document.at(&["spec", "template", "spec"]) else {
+    for other in found.iter().filter(|other| other.line != document.line) {
+        reader.warn(other.line, "only one Deployment of a file is read; this one was left out");
+    }
+    let Some(node) = pod_of(document) else {
         return reader.mistake(document.line, "the Deployment has no spec.template.spec");
     };
+    if let Some(spec) = document.get("spec") {
+        let known = ["progressDeadlineSeconds", "replicas", "revisionHistoryLimit", "selector", "strategy", "template"];
+        reader.fields(spec, "spec").rest(reader, &known);
+    }
+    read_pod(node, &objects(documents, &["ConfigMap"]), scenario, reader);
+}
+
+fn pod_of(document: &Node) -> Option<&Node> {
+    document.at(&["spec", "template", "spec"])
+}
+
+fn containers(pod: &Node) -> &[Node] {
+    pod.get("containers").map(Node::elements).unwrap_or_default()
+}
+
+/// Reads the spec of a pod, with the ConfigMaps of the same file. What it leaves out has the worker's own default; the
+/// start delay is the scenario's, since no manifest has one.
+pub fn read_pod(node: &Node, maps: &[&Node], scenario: &mut Scenario, reader: &mut Reader) {
     let mut spec = reader.fields(node, "spec.template.spec");
     // Kubernetes' default.
     let mut pod = Pod { start_delay: scenario.eks.pod.start_delay.clone(), ..Pod::default() };
@@ -52,15 +86,45 @@ pub fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Reader) {
         reader.warn(container.line, format_args!("of {} containers, only {name} is read", containers.len()));
     }
     let mut fields = reader.fields(container, &format!("container {name}"));
+    for source in fields.take("envFrom").map(Node::elements).unwrap_or_default() {
+        read_source(source, maps, &mut pod, reader);
+    }
     for variable in fields.take("env").map(Node::elements).unwrap_or_default() {
-        read_variable(variable, &mut pod, reader);
+        let name = variable.get("name").and_then(Node::text).unwrap_or_default();
+        match variable.get("value") {
+            Some(value) => read_variable(name, value, &mut pod, reader),
+            None if SETTINGS.contains(&name) => {
+                reader.warn(variable.line, format_args!("{name} has no value here; its default is used"));
+            }
+            None => {}
+        }
     }
     read_limits(&mut fields, &mut pod, reader);
-    let plain = ["name", "image", "imagePullPolicy", "ports", "envFrom", "securityContext", "command", "args"];
-    let probes = ["startupProbe", "readinessProbe", "livenessProbe", "volumeMounts"];
-    fields.rest(reader, &[&plain[..], &probes[..]].concat());
+    for probe in ["startupProbe", "readinessProbe"] {
+        let delay = fields.take(probe).and_then(|probe| probe.get("initialDelaySeconds"));
+        if let Some(delay) = delay.filter(|delay| delay.text() != Some("0")) {
+            reader
+                .warn(delay.line, format_args!("{probe}.initialDelaySeconds is not covered: see eks.pod.start_delay"));
+        }
+    }
+    let plain = ["name", "image", "imagePullPolicy", "ports", "securityContext", "command", "args"];
+    fields.rest(reader, &[&plain[..], &["livenessProbe", "volumeMounts"]].concat());
     spec.rest(reader, NO_BEARING);
     scenario.eks.pod = pod;
+}
+
+/// The variables of a ConfigMap, where it is in the file.
+fn read_source(source: &Node, maps: &[&Node], pod: &mut Pod, reader: &mut Reader) {
+    let Some(name) = source.at(&["configMapRef", "name"]).and_then(Node::text) else {
+        return reader.warn(source.line, "envFrom: only a configMapRef is read; this one was left out");
+    };
+    let Some(map) = maps.iter().find(|map| map.at(&["metadata", "name"]).and_then(Node::text) == Some(name)) else {
+        let what = "is not in this file, and its settings are not read: kubectl kustomize renders both";
+        return reader.warn(source.line, format_args!("envFrom: the ConfigMap {name} {what}"));
+    };
+    for (name, value) in map.get("data").map(Node::entries).unwrap_or_default() {
+        read_variable(name, value, pod, reader);
+    }
 }
 
 fn has_setting(container: &Node) -> bool {
@@ -68,12 +132,10 @@ fn has_setting(container: &Node) -> bool {
     variables.iter().any(|variable| variable.get("name").and_then(Node::text) == Some("CONCURRENCY"))
 }
 
-fn read_variable(variable: &Node, pod: &mut Pod, reader: &mut Reader) {
-    let name = variable.get("name").and_then(Node::text).unwrap_or_default();
+fn read_variable(name: &str, value: &Node, pod: &mut Pod, reader: &mut Reader) {
     if NOT_COVERED.contains(&name) {
-        return reader.warn(variable.line, format_args!("{name} is not covered by the model, and was left out"));
+        return reader.warn(value.line, format_args!("{name} is not covered by the model, and was left out"));
     }
-    let Some(value) = variable.get("value") else { return };
     let mut number = |into: &mut u32| {
         *into = reader.parse(value, name, "a whole number, 0 or more").unwrap_or(*into);
     };

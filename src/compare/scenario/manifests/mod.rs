@@ -1,4 +1,4 @@
-//! Reads what is deployed into a scenario: KEDA's ScaledObject, the Deployment, and the SAM or CloudFormation template.
+//! Reads what is deployed into a scenario: KEDA's ScaledObject or ScaledJob, the Deployment, and the SAM or CloudFormation template.
 //!
 //! A file replaces what the scenario said about the same thing, defaults included: what a ScaledObject leaves out has
 //! KEDA's default, not the scenario's. A field that the model does not cover is named in a warning.
@@ -24,7 +24,7 @@ pub struct ManifestError(Vec<String>);
 /// The three kinds of files that a scenario can be read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manifest {
-    /// A KEDA ScaledObject (`--scaled-object`).
+    /// A KEDA ScaledObject or ScaledJob (`--scaled-object`).
     ScaledObject,
     /// A Deployment of the worker (`--deployment`).
     Deployment,
@@ -52,10 +52,20 @@ impl Scenario {
             .map_err(|e| ManifestError(vec![format!("{file} is no YAML: {}", e.without_snippet())]))?;
         let mut reader = Reader::new(file);
         match kind {
-            Manifest::ScaledObject => scaled_object::read(&documents, &mut self.eks.keda, &mut reader),
+            Manifest::ScaledObject => scaled_object::read(&documents, self, &mut reader),
             Manifest::Deployment => deployment::read(&documents, self, &mut reader),
             Manifest::Template => template::read(&documents, self, &mut reader),
         }
         reader.finish().map_err(ManifestError)
     }
 }
+
+/// The objects of such kinds, in the order of the file; those of a List too.
+fn objects<'a>(documents: &'a [Node], kinds: &[&str]) -> Vec<&'a Node> {
+    let items = |document: &'a Node| document.get("items").map(Node::elements).unwrap_or_default();
+    let all = documents.iter().flat_map(|document| std::iter::once(document).chain(items(document)));
+    all.filter(|object| object.get("kind").and_then(Node::text).is_some_and(|kind| kinds.contains(&kind))).collect()
+}
+
+#[cfg(test)]
+mod tests;

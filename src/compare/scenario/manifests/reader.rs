@@ -120,6 +120,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Takes fields that have no bearing on scaling.
+    pub fn rest_of(&mut self, no_bearing: &[&str]) {
+        self.left.retain(|(name, _)| !no_bearing.contains(name));
+    }
+
     /// Warns of every field that was not taken, but for those that have no bearing on scaling.
     pub fn rest(self, reader: &mut Reader, no_bearing: &[&str]) {
         for (name, node) in self.left.iter().filter(|(name, _)| !no_bearing.contains(name)) {

@@ -6,7 +6,44 @@ use super::intrinsics::{is_made, resolve};
 use super::node::{Node, Tree};
 use super::reader::{Fields, Reader};
 use crate::compare::scaling::event_source;
-use crate::compare::scenario::Scenario;
+use crate::compare::scenario::{Managed, Scenario};
+
+/// Properties of a function that have no bearing on how it scales, or only on asynchronous invocations.
+const NO_BEARING: &[&str] = &[
+    "Architectures",
+    "AssumeRolePolicyDocument",
+    "AutoPublishAlias",
+    "Code",
+    "CodeSigningConfigArn",
+    "CodeUri",
+    "DeadLetterConfig",
+    "DeadLetterQueue",
+    "Description",
+    "EphemeralStorage",
+    "EventInvokeConfig",
+    "Events",
+    "FunctionName",
+    "FunctionUrlConfig",
+    "Handler",
+    "ImageConfig",
+    "ImageUri",
+    "InlineCode",
+    "KmsKeyArn",
+    "Layers",
+    "LoggingConfig",
+    "PackageType",
+    "PermissionsBoundary",
+    "Policies",
+    "PropagateTags",
+    "Role",
+    "RolePath",
+    "Runtime",
+    "RuntimeManagementConfig",
+    "Tags",
+    "Tracing",
+    "TracingConfig",
+    "VersionDescription",
+];
 
 /// A function and the mapping that invokes it.
 struct Found<'a> {
@@ -61,8 +98,13 @@ fn find(resources: &[(String, Node)]) -> Vec<Found<'_>> {
             }
             "AWS::Lambda::EventSourceMapping" => {
                 let Some(mapping) = resource.get("Properties") else { continue };
-                let target = mapping.get("FunctionName").and_then(Node::text).unwrap_or_default();
-                let target = target.split('.').next().unwrap_or_default();
+                let source = mapping.get("EventSourceArn").and_then(resource_of);
+                let other =
+                    |(name, node): &&(String, Node)| Some(name.as_str()) == source && kind(node) != "AWS::SQS::Queue";
+                if resources.iter().any(|resource| other(&resource)) {
+                    continue;
+                }
+                let target = mapping.get("FunctionName").and_then(resource_of).unwrap_or_default();
                 if let Some((function, node)) = resources.iter().find(|(name, _)| name == target) {
                     found.push(Found { name: function, function: node, mapping, path: name.clone() });
                 }
@@ -73,9 +115,15 @@ fn find(resources: &[(String, Node)]) -> Vec<Found<'_>> {
     found
 }
 
+/// The resource that a reference names: `Jobs` for `Jobs`, `Jobs.Arn` and `${Jobs.Arn}`.
+fn resource_of(node: &Node) -> Option<&str> {
+    node.text()?.trim_start_matches("${").split(['.', '}']).next()
+}
+
 fn read_function(found: &Found, globals: Option<&Node>, scenario: &mut Scenario, reader: &mut Reader) {
     let lambda = &mut scenario.lambda;
     (lambda.memory_mb, lambda.timeout) = (128, Duration::from_secs(3));
+    (lambda.reserved_concurrency, lambda.managed) = (None, None);
     let empty = Node { line: found.function.line, tag: None, tree: Tree::Null };
     let own = found.function.get("Properties").unwrap_or(&empty);
     for (node, path) in globals.map(|node| (node, "Globals.Function")).into_iter().chain([(own, found.name)]) {
@@ -83,7 +131,8 @@ fn read_function(found: &Found, globals: Option<&Node>, scenario: &mut Scenario,
         fields.number(reader, "MemorySize", &mut lambda.memory_mb);
         fields.seconds(reader, "Timeout", &mut lambda.timeout);
         if let Some(environment) = fields.take("Environment") {
-            for (name, value) in environment.get("Variables").map(Node::entries).unwrap_or_default() {
+            let variables = environment.get("Variables").map(Node::entries).unwrap_or_default();
+            for (name, value) in variables {
                 let path = format!("{path}.Environment.Variables.{name}");
                 match name.as_str() {
                     "FUNCTION_CONCURRENCY" => {
@@ -99,14 +148,35 @@ fn read_function(found: &Found, globals: Option<&Node>, scenario: &mut Scenario,
                 }
             }
         }
-        const COVERED: &[&str] = &["ReservedConcurrentExecutions", "ProvisionedConcurrencyConfig", "VpcConfig"];
-        for name in COVERED {
-            if let Some(node) = fields.take(name) {
-                let what = "is not covered by the model, and was left out";
-                reader.warn(node.line, format_args!("{path}.{name} {what}"));
-            }
+        lambda.reserved_concurrency =
+            fields.parsed(reader, "ReservedConcurrentExecutions", "a whole number").or(lambda.reserved_concurrency);
+        if let Some(mut config) = fields.fields(reader, "CapacityProviderConfig") {
+            let nested = config.fields(reader, "LambdaManagedInstancesCapacityProviderConfig");
+            let managed = lambda.managed.get_or_insert_default();
+            read_managed(nested.unwrap_or(config), managed, lambda.memory_mb, reader);
         }
+        if let Some(mut config) = fields.fields(reader, "FunctionScalingConfig") {
+            let managed = lambda.managed.get_or_insert_default();
+            config.number(reader, "MinExecutionEnvironments", &mut managed.min_environments);
+            config.number(reader, "MaxExecutionEnvironments", &mut managed.max_environments);
+            config.rest(reader, &[]);
+        }
+        fields.rest(reader, NO_BEARING);
     }
+    if lambda.reserved_concurrency == Some(0) {
+        let what = "ReservedConcurrentExecutions: 0 switches the function off";
+        reader.mistake(found.function.line, format_args!("{}.{what}", found.name));
+    }
+}
+
+/// A function on Managed Instances; SAM and CloudFormation nest it differently.
+fn read_managed(mut config: Fields, managed: &mut Managed, memory_mb: u32, reader: &mut Reader) {
+    managed.max_concurrency =
+        config.parsed(reader, "PerExecutionEnvironmentMaxConcurrency", "a whole number, 1 to 1600");
+    // 2 GiB a vCPU is the least, and the default.
+    let ratio = config.parsed(reader, "ExecutionEnvironmentMemoryGiBPerVCpu", "2, 4 or 8").unwrap_or(2.0);
+    managed.vcpu = f64::from(memory_mb) / 1024.0 / ratio;
+    config.rest(reader, &["Arn", "CapacityProviderArn"]);
 }
 
 /// Reads the mapping, and returns the name of its queue's resource.
@@ -114,8 +184,8 @@ fn read_mapping(found: &Found, scenario: &mut Scenario, reader: &mut Reader) -> 
     let ramp = scenario.lambda.mapping.ramp;
     let mut new = event_source::Settings { ramp, ..event_source::Settings::default() };
     let mut fields: Fields = reader.fields(found.mapping, &found.path);
-    let queue = fields.take("Queue").or_else(|| fields.take("EventSourceArn")).and_then(Node::text);
-    let queue = queue.and_then(|text| text.split('.').next()).map(str::to_owned);
+    let queue = fields.take("Queue").or_else(|| fields.take("EventSourceArn")).and_then(resource_of);
+    let queue = queue.map(str::to_owned);
     fields.number(reader, "BatchSize", &mut new.batch_size);
     fields.seconds(reader, "MaximumBatchingWindowInSeconds", &mut new.window);
     if let Some(types) = fields.take("FunctionResponseTypes") {
@@ -133,7 +203,10 @@ fn read_mapping(found: &Found, scenario: &mut Scenario, reader: &mut Reader) -> 
         config.rest(reader, &[]);
         new.provisioned = Some(provisioned);
     }
-    fields.rest(reader, &["Enabled", "FunctionName", "Tags", "KmsKeyArn"]);
+    if let Some(node) = fields.take("Enabled").filter(|node| node.text() == Some("false")) {
+        reader.warn(node.line, format_args!("{}.Enabled is false; the model runs it all the same", found.path));
+    }
+    fields.rest(reader, &["FunctionName", "KmsKeyArn", "MetricsConfig", "Tags"]);
     scenario.lambda.mapping = new;
     queue
 }

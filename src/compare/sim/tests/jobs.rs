@@ -11,6 +11,7 @@ fn jobs(strategy: Strategy, scale_on_in_flight: bool) -> Target {
     scenario.eks.job = Some(Settings {
         max_replica_count: Some(20),
         strategy,
+        messages_per_job: Some(1),
         triggers: vec![Trigger { queue_length: 1, scale_on_in_flight, ..Trigger::default() }],
         ..Settings::default()
     });
@@ -42,7 +43,7 @@ fn the_default_strategy_counts_running_jobs_twice_where_messages_in_flight_are_l
         scenario.work.wait = "constant:100s".parse().expect("a wait");
         (scenario.eks.pod.prefetch, scenario.eks.pod.receive_min_room) = (0, 1);
         let triggers = vec![Trigger { queue_length: 1, scale_on_in_flight: false, ..Trigger::default() }];
-        scenario.eks.job = Some(Settings { strategy, triggers, ..Settings::default() });
+        scenario.eks.job = Some(Settings { strategy, triggers, messages_per_job: Some(1), ..Settings::default() });
         run_eks(&scenario).latency_seconds.expect("done").p95
     };
     let (default, accurate) = (few(Strategy::Default), few(Strategy::Accurate));
@@ -50,13 +51,17 @@ fn the_default_strategy_counts_running_jobs_twice_where_messages_in_flight_are_l
 }
 
 #[test]
-fn a_job_takes_its_share_and_ends() {
-    let mut scenario = article();
-    scenario.messages = 100;
-    scenario.eks.job =
-        Some(Settings { triggers: vec![Trigger { queue_length: 10, ..Trigger::default() }], ..Settings::default() });
-    let target = run_eks(&scenario);
-    assert_eq!(target.messages.done, 100);
-    assert_eq!(target.peak_capacity, 10, "ten jobs of ten messages, one poll");
-    assert_eq!(target.decisions.len(), 1, "{:?}", target.decisions);
+fn a_job_takes_its_share_and_ends_or_goes_on_until_nothing_comes() {
+    let jobs = |messages_per_job| {
+        let mut scenario = article();
+        scenario.messages = 300;
+        let triggers = vec![Trigger { queue_length: 10, ..Trigger::default() }];
+        let max_replica_count = Some(10);
+        scenario.eks.job = Some(Settings { max_replica_count, triggers, messages_per_job, ..Settings::default() });
+        let target = run_eks(&scenario);
+        assert_eq!((target.messages.done, target.peak_capacity), (300, 10));
+        target.decisions.len()
+    };
+    assert!(jobs(Some(10)) >= 3, "thirty jobs, ten at a time");
+    assert_eq!(jobs(None), 1, "ten jobs that go on");
 }
