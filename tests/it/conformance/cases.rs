@@ -114,7 +114,7 @@ fn deliveries() -> Vec<Case> {
             .group("h")
             // Lambda deletes a batch when all of it has ended: the lease of this one expires too.
             .on_function(1..=3),
-        Case::new("undecodable record", "kept and handled later; on a standard queue the others are handled at once")
+        Case::new("undecodable record", "kept, and handled once when it can be read")
             .visibility(2)
             .message("done|attribute")
             .message("done")

@@ -18,6 +18,7 @@ use twinscale::workload::{mix, unit};
 use super::rig::{Kind, Rig, eventually};
 use super::seed;
 use crate::fault_proxy::{Fault, seeded};
+use crate::local::the_machine;
 
 /// What befalls 5 % of all calls on their way.
 const ON_THE_WAY: &[Fault] = &[
@@ -94,6 +95,7 @@ async fn rig() -> Rig {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_killed_at_random_lose_nothing() {
+    let _machine = the_machine().await;
     let (dose, rig, began) = (Dose::from_env(), rig().await, Instant::now());
     let worker = || rig.worker(&[("CONCURRENCY", "20"), ("DRAIN_BUDGET_MS", "1000")]);
     let mut workers: VecDeque<_> = (0..WORKERS).map(|_| worker()).collect();
@@ -123,6 +125,7 @@ async fn workers_killed_at_random_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_that_crash_overrun_and_are_throttled_lose_nothing() {
+    let _machine = the_machine().await;
     let (dose, rig, began) = (Dose::from_env(), rig().await, Instant::now());
     let timeout = Duration::from_millis(1500);
     let settings = Settings { timeout, reserved_concurrency: Some(12), ..Settings::default() };

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use twinscale::compare::local::sqs_server::Event;
 
 use super::rig::{Kind, Line, Rig, eventually};
+use crate::local::the_machine;
 
 const WORKERS: usize = 15;
 const MAX_RECEIVES: u32 = 5;
@@ -19,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_scale_downs_loses_nothing_and_makes_no_dead_letters() {
+    let _machine = the_machine().await;
     let rig = Rig::start(Kind::Standard, Duration::from_secs(120), MAX_RECEIVES, Box::new(|_, _| None)).await;
     let messages = WORKERS * HELD + 30;
     rig.send((0..messages).map(|number| (String::new(), format!("m{number}|wait1500")))).await;

@@ -15,7 +15,7 @@ use twinscale::compare::scenario::Scenario;
 /// Runs want the machine for themselves, or their timers are late.
 static MACHINE: Mutex<()> = Mutex::const_new(());
 
-async fn the_machine() -> MutexGuard<'static, ()> {
+pub async fn the_machine() -> MutexGuard<'static, ()> {
     MACHINE.lock().await
 }
 
