@@ -4,7 +4,7 @@
 //! pauses between them, and which calls of each action fail. Which process makes the nth call is the scheduler's to say, so
 //! that the counts of two runs differ a little.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -131,16 +131,17 @@ async fn functions_that_crash_overrun_and_are_throttled_lose_nothing() {
     let settings = Settings { timeout, reserved_concurrency: Some(12), ..Settings::default() };
     let mapping = event_source::Settings { maximum_concurrency: Some(16), ..Default::default() };
     let (function, mapping) = rig.function(&[], settings, mapping);
+    let mut hit = HashSet::new();
     // A process that is stopped answers too late, and Lambda kills it.
     for (nth, (signal, pause)) in dose.kills([Signal::SIGKILL, Signal::SIGSTOP]).into_iter().enumerate() {
         rig.send(dose.slice(nth)).await;
         tokio::time::sleep(pause).await;
-        let mut hit = || {
-            let busy = function.busy_pids();
+        let strike = || {
+            let busy: Vec<_> = function.busy_pids().into_iter().filter(|pid| !hit.contains(pid)).collect();
             let victim = busy.get(draw(nth as u64, busy.len().max(1)));
-            victim.is_some_and(|pid| kill(Pid::from_raw(*pid as i32), signal).is_ok())
+            victim.is_some_and(|pid| hit.insert(*pid) && kill(Pid::from_raw(*pid as i32), signal).is_ok())
         };
-        eventually(LIMIT, &mut hit).await.expect("an environment is at work");
+        eventually(LIMIT, strike).await.expect("an environment is at work");
     }
     eventually(LIMIT, || rig.left() == 0).await.expect("all are settled");
     mapping.stop().await;
@@ -148,7 +149,8 @@ async fn functions_that_crash_overrun_and_are_throttled_lose_nothing() {
     let (invocations, failed, throttled) = (usage.invocations, usage.failed, usage.throttled);
     let how = format!("{invocations} invocations, {failed} of them failed, {throttled} throttled");
     report("functions", &dose, &rig, began, &how);
-    assert!(failed > 0, "{usage:?}");
+    // One that ended its invocation in the very moment of the signal fails none.
+    assert!(failed >= dose.of_each as u64, "{usage:?}");
 }
 
 /// Prints the figures, and fails if a message is lost: one whose handler never finished, though it is in no queue.
