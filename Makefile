@@ -8,6 +8,7 @@ OUT      ?= out
 ARGS     ?=
 CARGO    ?= cargo
 SEED     ?= 1
+SECONDS  ?= 20
 CHAOS_MESSAGES ?= 100000
 CHAOS_KILLS    ?= 200
 STATE    := target/deploy/work/state.json
@@ -51,10 +52,14 @@ bench: build ## every speed, size and cost claim, as ratios
 
 chaos: ## 100,000 messages, processes killed at random, 5 % of the calls fail: nothing lost (SEED=, CHAOS_MESSAGES=, CHAOS_KILLS=)
 	CHAOS_MESSAGES=$(CHAOS_MESSAGES) CHAOS_KILLS=$(CHAOS_KILLS) SEED=$(SEED) \
-		$(CARGO) test --release --locked --test it chaos -- --nocapture --test-threads 1
+		$(CARGO) test --locked --test it chaos -- --nocapture --test-threads 1
+
+fuzz: ## the fuzz targets, each for so many seconds (SECONDS=)
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked --debug
+	fuzz/run.sh $(SECONDS)
 
 page: build ## the report in a real browser (Debian's chromium), and with it the pictures of the README
 	target/release/twinscale compare --scenario article --speed $(SPEED) --out $(OUT)
 	tests/browser/page.py $(OUT)/report.html docs/pictures
 
-.PHONY: help build page compare test test-setup test-deploy lint deny bench chaos
+.PHONY: help build page compare test test-setup test-deploy lint deny bench chaos fuzz

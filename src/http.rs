@@ -15,6 +15,7 @@ use crate::config::HttpConfig;
 use crate::queue::Queue;
 use crate::shutdown::Health;
 
+pub use request::{Refused, read as read_send};
 pub use serve::{Bound, bind};
 
 /// A request to `/send` may have so many bytes; Lambda lets fewer through.

@@ -7,7 +7,7 @@ use crate::queue::{Outgoing, refusal};
 
 /// Why a request was not taken: what to change.
 #[derive(Debug, PartialEq)]
-pub(super) enum Refused {
+pub enum Refused {
     /// It is not a JSON object: 400.
     NotJson(String),
     /// It is, and asks for something that cannot be done: 422.
@@ -19,7 +19,7 @@ const MAX_GROUP_ID: usize = 128;
 
 /// Reads `{"messages": 1000}` or `{"bodies": ["…"]}`, each with an optional `"group_id"`; keys in any case, since the
 /// article writes `Messages`. A FIFO queue (`fifo`) needs the group id.
-pub(super) fn read(bytes: &[u8], limit: usize, fifo: bool) -> Result<Vec<Outgoing>, Refused> {
+pub fn read(bytes: &[u8], limit: usize, fifo: bool) -> Result<Vec<Outgoing>, Refused> {
     let example = r#"write {"messages": 10} or {"bodies": ["one", "two"]}"#;
     let not_json = |why: String| Refused::NotJson(format!("{why}: {example}"));
     let object: Map<String, Value> =
