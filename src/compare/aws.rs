@@ -1,45 +1,72 @@
-//! Real queues of deployed targets: sends the scenario's load, samples the queues, drains the journal.
+//! Deployed targets: sends the scenario's load, samples the queues, drains the journal.
 //!
-//! It needs the queues' URLs and nothing else: no Kubernetes API, no CloudWatch. What queues and journal cannot tell is
-//! null in the run and named in `unavailable`. Nothing is purged, and a queue that is not empty is refused unless asked
-//! for, since its messages would be counted with ours.
+//! ```text
+//! outputs ─► Options ─► deployed: load ─► /send or the queue ─► the target's hosts
+//!                                 books ◄─ depth, journal ◄──────┘
+//!                                 kubernetes, cloudwatch (on request) ─► Run
+//! ```
+//!
+//! It needs the queues' URLs and nothing else. What queues and journal cannot tell is null in the run and named in
+//! `unavailable`, unless the Kubernetes API and CloudWatch are asked too. Nothing is purged, and a queue that is not empty
+//! is refused unless asked for, since its messages would be counted with ours.
 
+mod account;
 mod books;
+mod cloudwatch;
+mod deployed;
+mod estimate;
+mod kubernetes;
+mod load;
+mod outputs;
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, sleep, sleep_until};
+use futures_util::FutureExt;
 
 use crate::compare::run::{Run, SCHEMA, Target, Targets};
 use crate::compare::scenario::Scenario;
-use crate::queue::{Depth, Outgoing, Queue, QueueError, Tuning};
-use crate::workload::body;
-use books::Books;
-
-/// One look at a queue each second: the run format asks for that much.
-const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-/// Once the queue is empty, its last records arrive within the hosts' journal linger; a minute forgives a slow count.
-const SETTLE: Duration = Duration::from_secs(60);
-/// USD for a million requests, standard queues (us-east-1, Mar 2026).
-const USD_PER_MILLION: f64 = 0.40;
+use crate::queue::{Depth, Queue, QueueError, Tuning};
+pub use account::Account;
+pub use cloudwatch::Patience;
+use cloudwatch::Question;
+use deployed::{Deployed, Played};
+pub use estimate::estimate;
+pub use kubernetes::Cluster;
+use load::{Front, Way};
+pub use outputs::{Outputs, OutputsError};
 
 /// What is deployed, and what is allowed.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Options {
-    /// The worker's queue; `None` leaves the target out.
-    pub eks_queue: Option<String>,
-    /// The function's queue; `None` leaves the target out.
-    pub lambda_queue: Option<String>,
-    /// The journal of the worker, or of both: its records name their host.
-    pub eks_journal: Option<String>,
-    /// The journal of the function.
-    pub lambda_journal: Option<String>,
-    /// Where SQS is; `None` = AWS, or `AWS_ENDPOINT_URL`.
+    /// The worker; `None` leaves the target out.
+    pub eks: Option<Place>,
+    /// The function; `None` leaves the target out.
+    pub lambda: Option<Place>,
+    /// Where AWS is; `None` = AWS, or `AWS_ENDPOINT_URL`.
     pub endpoint: Option<String>,
     /// Go on although a queue holds messages of somebody else.
     pub not_empty: bool,
+    /// Wait for CloudWatch, and read it.
+    pub cloudwatch: Option<Patience>,
+    /// The function's name, for CloudWatch.
+    pub function: Option<String>,
+    /// The worker's cluster, to be watched.
+    pub cluster: Option<Cluster>,
+}
+
+/// One target.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Its queue, by URL or by name.
+    pub queue: String,
+    /// Its journal.
+    pub journal: Option<String>,
+    /// Its front; without one, the load goes straight to the queue.
+    pub url: Option<String>,
+    /// The token that the front wants.
+    pub token: Option<String>,
 }
 
 /// How far a run is.
@@ -47,20 +74,30 @@ pub struct Options {
 pub struct Progress {
     /// `eks` or `lambda`.
     pub target: &'static str,
-    /// Accepted by the queue.
+    /// Messages of the scenario.
+    pub messages: u64,
+    /// Accepted so far.
     pub sent: u64,
-    /// Ended, by the journal.
-    pub ended: u64,
+    /// Done, by the journal.
+    pub done: u64,
+    /// Rejected, by the journal.
+    pub rejected: u64,
+    /// Pods, or invocations under way, by the journal.
+    pub capacity: u32,
+    /// Since the start of the load.
+    pub now: Duration,
 }
 
 /// Why there is no run.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
     /// No target was given.
-    #[error("there is no target: give --eks-queue-url or --lambda-queue-url")]
+    #[error("there is no target: give --eks-queue-url or --lambda-queue-url, --from-terraform or --from-stack")]
     NoTarget,
     /// Without a journal nobody knows which messages are done.
-    #[error("{target} has no journal: deploy it with one, and give --journal-queue-url")]
+    #[error(
+        "{target} has no journal: deploy it with one (terraform: journal = true; SAM: Journal=on), and give --journal-queue-url"
+    )]
     NoJournal {
         /// `eks` or `lambda`.
         target: &'static str,
@@ -81,66 +118,112 @@ pub enum AwsError {
         /// What it said.
         error: QueueError,
     },
-}
-
-/// What the run will cost in SQS requests, roughly, in USD: send, receive, delete, and as much again for the journal.
-pub fn estimate(scenario: &Scenario, options: &Options) -> f64 {
-    let targets = u32::from(options.eks_queue.is_some()) + u32::from(options.lambda_queue.is_some());
-    let pieces = scenario.body_bytes.div_ceil(65_536).max(1) as f64;
-    // Batches of ten: 0.3 requests a message and as many for its record; Lambda receives what it gets, so twice that.
-    let requests = scenario.messages as f64 * f64::from(targets) * (0.6 * pieces + 0.6);
-    requests * USD_PER_MILLION / 1e6
+    /// A front cannot be used.
+    #[error("--{target}-url {url}: {what}")]
+    Front {
+        /// `eks` or `lambda`.
+        target: &'static str,
+        /// As given.
+        url: String,
+        /// What to change.
+        what: String,
+    },
+    /// CloudWatch knows functions by name.
+    #[error("--cloudwatch needs the function's name: give --function-name (stack output FunctionName)")]
+    NoFunction,
+    /// The cluster cannot be asked.
+    #[error("--kubeconfig: {0}")]
+    Cluster(String),
+    /// No outputs, or not the one that is needed.
+    #[error(transparent)]
+    Outputs(#[from] OutputsError),
+    /// The system's root certificates cannot be read.
+    #[error("no TLS: the system's root certificates cannot be read ({0}): install ca-certificates")]
+    Tls(std::io::Error),
 }
 
 /// Runs the scenario on each target that was given, one after the other. `stop` ends it early, with what there is.
 ///
 /// # Errors
-/// Before anything is sent: a queue that is not there, not empty, or has no journal.
+/// Before anything is sent: a queue that is not there, not empty, or has no journal; a front or a cluster that does not
+/// let us in.
 pub async fn run(
     scenario: &Scenario,
     options: &Options,
+    account: Arc<Account>,
     stop: impl Future<Output = ()>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Run, AwsError> {
-    let mut stop = pin!(stop);
-    let eks = prepare("eks", options.eks_queue.as_deref(), options.eks_journal.as_deref(), options).await?;
-    let lambda = prepare("lambda", options.lambda_queue.as_deref(), options.lambda_journal.as_deref(), options).await?;
+    // Whoever waits is told, also after others were.
+    let stop = stop.shared();
+    let eks = prepare("eks", options.eks.as_ref(), options, &account).await?;
+    let lambda = prepare("lambda", options.lambda.as_ref(), options, &account).await?;
     if eks.is_none() && lambda.is_none() {
         return Err(AwsError::NoTarget);
     }
-    let (mut targets, mut warnings) = (Targets::default(), Vec::new());
-    if let Some(deployed) = eks {
-        targets.eks = Some(deployed.play(scenario, stop.as_mut(), progress, &mut warnings).await);
+    if options.cloudwatch.is_some() && lambda.is_some() && options.function.is_none() {
+        return Err(AwsError::NoFunction);
     }
-    if let Some(deployed) = lambda {
-        targets.lambda = Some(deployed.play(scenario, stop.as_mut(), progress, &mut warnings).await);
+    let (mut played, mut warnings) = (Vec::new(), Vec::new());
+    for deployed in eks.iter().chain(&lambda) {
+        if stop.peek().is_some() {
+            warnings.push(format!("{}: not begun, the run was stopped before", deployed.target));
+            continue;
+        }
+        played.push((deployed, deployed.play(scenario, stop.clone(), progress, &mut warnings).await));
+    }
+    let mut targets = Targets::default();
+    for (deployed, Played { mut target, origin, end }) in played {
+        if let Some(patience) = options.cloudwatch {
+            let question = Question {
+                queue: deployed.queue.name().to_owned(),
+                function: options.function.clone().filter(|_| deployed.target == "lambda"),
+                from: origin,
+                to: end,
+            };
+            tokio::select! {
+                () = cloudwatch::fill(&mut target, &question, &account, patience, &mut warnings) => {}
+                () = stop.clone() => {}
+            }
+        }
+        let slot: &mut Option<Target> = if deployed.target == "eks" { &mut targets.eks } else { &mut targets.lambda };
+        *slot = Some(target);
     }
     let scenario = serde_json::to_value(scenario).unwrap_or_default();
     Ok(Run { schema: SCHEMA.to_owned(), engine: "aws".to_owned(), scenario, speed: None, targets, warnings })
 }
 
-/// A target whose queues answer and are empty.
-struct Deployed {
-    target: &'static str,
-    queue: Queue,
-    journal: Queue,
-}
-
 async fn prepare(
     target: &'static str,
-    queue: Option<&str>,
-    journal: Option<&str>,
+    place: Option<&Place>,
     options: &Options,
+    account: &Arc<Account>,
 ) -> Result<Option<Deployed>, AwsError> {
-    let Some(queue) = queue else { return Ok(None) };
-    let journal = journal.ok_or(AwsError::NoJournal { target })?;
-    let (queue, messages) = connect(queue, options).await?;
+    let Some(place) = place else { return Ok(None) };
+    let journal = place.journal.as_deref().ok_or(AwsError::NoJournal { target })?;
+    let (queue, messages) = connect(&place.queue, options).await?;
     if messages > 0 && !options.not_empty {
         return Err(AwsError::NotEmpty { name: queue.name().to_owned(), messages });
     }
     // What the journal holds already is welcome: hosts that were there before the run said so in it.
     let (journal, _) = connect(journal, options).await?;
-    Ok(Some(Deployed { target, queue, journal }))
+    let way = match &place.url {
+        None => Way::Queue(queue.clone()),
+        Some(url) => {
+            let failed = |what| AwsError::Front { target, url: url.clone(), what };
+            let front = Front::new(url, place.token.as_deref(), account.clone()).map_err(failed)?;
+            front.check().await.map_err(failed)?;
+            Way::Front(front)
+        }
+    };
+    let watch = match options.cluster.as_ref().filter(|_| target == "eks") {
+        Some(cluster) => {
+            cluster.check().await.map_err(AwsError::Cluster)?;
+            Some(cluster.watch())
+        }
+        None => None,
+    };
+    Ok(Some(Deployed { target, queue, journal, way, watch }))
 }
 
 /// The queue, and how many messages it holds.
@@ -160,132 +243,6 @@ fn all(depth: Depth) -> u64 {
     depth.visible + depth.in_flight + depth.delayed
 }
 
-impl Deployed {
-    async fn play(
-        &self,
-        scenario: &Scenario,
-        stop: Pin<&mut impl Future<Output = ()>>,
-        progress: &mut dyn FnMut(Progress),
-        warnings: &mut Vec<String>,
-    ) -> Target {
-        let host = if self.target == "eks" { "worker" } else { "function" };
-        let mut books = Books::new(host, millis());
-        let mut sending = pin!(self.send(scenario));
-        let mut looking = pin!(sleep(Duration::ZERO));
-        let mut reading = pin!(self.read());
-        let mut stop = stop;
-        let limit = Instant::now() + scenario.limit;
-        let (mut all_sent, mut quiet_since, mut drained) = (false, None, false);
-        loop {
-            tokio::select! {
-                sent = &mut sending, if !all_sent => {
-                    all_sent = true;
-                    books.sent = sent.accepted;
-                    warnings.extend(sent.warning.map(|warning| format!("{}: {warning}", self.target)));
-                }
-                () = &mut looking => {
-                    if let Ok(depth) = self.queue.depth().await {
-                        books.look(millis(), depth);
-                        quiet_since = (all(depth) == 0).then(|| quiet_since.unwrap_or_else(Instant::now));
-                    }
-                    looking.set(sleep(SAMPLE_EVERY));
-                }
-                records = &mut reading => {
-                    for record in &records {
-                        books.record(record);
-                    }
-                    reading.set(self.read());
-                }
-                () = stop.as_mut() => {
-                    warnings.push(format!("{}: stopped before the end", self.target));
-                    break;
-                }
-                () = sleep_until(limit) => {
-                    warnings.push(format!("{}: had not drained after {} s, the scenario's limit", self.target, scenario.limit.as_secs()));
-                    break;
-                }
-            }
-            progress(Progress { target: self.target, sent: books.sent, ended: books.ended() });
-            drained = all_sent && books.ended() >= books.sent;
-            // Redriven messages leave no record: an empty queue ends the run too, a while later.
-            let gone = all_sent && quiet_since.is_some_and(|since: Instant| since.elapsed() > SETTLE);
-            if drained || gone {
-                break;
-            }
-        }
-        let left = self.queue.depth().await.map(all).unwrap_or_default();
-        let in_host =
-            if self.target == "eks" { scenario.eks.pod.concurrency } else { scenario.lambda.in_host_concurrency };
-        books.close(drained || left == 0, left, in_host)
-    }
-
-    /// Sends the load straight to the queue, each arrival at its time.
-    async fn send(&self, scenario: &Scenario) -> Sent {
-        let (began, mut next, mut sent) = (Instant::now(), 0_u64, Sent::default());
-        for arrival in scenario.arrivals() {
-            sleep_until(began + arrival.at).await;
-            let numbers = next..next + arrival.count;
-            next = numbers.end;
-            let groups = u64::from(scenario.queue.groups);
-            let outgoing = numbers.map(|number| Outgoing {
-                body: format!("{:.<length$}", body(scenario.seed, number), length = scenario.body_bytes as usize),
-                group_id: scenario.queue.fifo.then(|| format!("group-{}", number % groups)),
-                deduplication_id: scenario.queue.fifo.then(|| body(scenario.seed, number)),
-                ..Outgoing::default()
-            });
-            let report = self.queue.send(outgoing.collect()).await;
-            sent.accepted += report.accepted as u64;
-            if let Some(first) = report.failed.first() {
-                let what = format!("{} messages were not accepted; the first: {}", report.failed.len(), first.error);
-                sent.warning.get_or_insert(what);
-            }
-        }
-        sent
-    }
-
-    /// The next records of the journal, deleted as they are read.
-    async fn read(&self) -> Vec<String> {
-        match self.journal.receive(10, Duration::from_secs(10), None).await {
-            Ok(messages) => {
-                let handles: Vec<&str> = messages.iter().map(|message| message.receipt_handle.as_str()).collect();
-                if !handles.is_empty() {
-                    // A record that stays is read again, and counted once: books know ids and attempts.
-                    self.journal.delete(&handles).await;
-                }
-                messages.into_iter().map(|message| message.body).collect()
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the journal could not be read");
-                sleep(SAMPLE_EVERY).await;
-                Vec::new()
-            }
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Sent {
-    accepted: u64,
-    warning: Option<String>,
-}
-
 fn millis() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_estimate_grows_with_targets_and_with_bodies() {
-        let scenario = Scenario { messages: 1_000_000, ..Scenario::default() };
-        let one = Options { eks_queue: Some("q".to_owned()), ..Options::default() };
-        let both = Options { lambda_queue: Some("q".to_owned()), ..one.clone() };
-        // 1.2 requests a message at 0.40 USD a million.
-        assert!((estimate(&scenario, &one) - 0.48).abs() < 1e-9);
-        assert!((estimate(&scenario, &both) - 0.96).abs() < 1e-9);
-        let large = Scenario { body_bytes: 131_072, ..scenario };
-        assert!((estimate(&large, &one) - 0.72).abs() < 1e-9);
-    }
 }

@@ -1,5 +1,6 @@
 //! All integration tests in one binary: one link, one place for what they share.
 
+mod aws;
 mod cli;
 mod conformance;
 mod fault_proxy;

@@ -32,6 +32,9 @@ fn a_mistake_in_a_pod_is_named() {
         ("service", "Service/sender/spec/selector/app.kubernetes.io~1component", json!("nobody")),
         ("twins", "ConfigMap/settings/data/WORK_WAIT", json!("constant:1s")),
         ("twins", "ConfigMap/target/data/QUEUE_URL", json!("https://sqs.us-east-1.amazonaws.com/123456789012/old")),
+        ("twins", "ConfigMap/settings/data/BACKOFF_BASE_SECS", json!("2")),
+        ("twins", "Deployment/worker/spec/template/spec/containers/0/env/HANDLER_TIMEOUT_MS", json!("20000")),
+        ("ports", "Deployment/worker/spec/template/spec/containers/0/livenessProbe/httpGet/port", json!(9090)),
     ] {
         let mut inputs = rendered();
         set_in_cluster(&mut inputs, path, value);
@@ -70,6 +73,16 @@ fn a_mistake_in_the_template_is_named() {
             json!(["arn:aws:iam::aws:policy/AmazonSQSFullAccess"]),
         ),
         ("permission", "/Resources/SqsFunction/Properties/Role", Value::Null),
+        (
+            "permission",
+            "/Resources/SqsRole/Properties/Policies/0/PolicyDocument/Statement/0",
+            json!({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}),
+        ),
+        (
+            "permission",
+            "/Resources/TlsOnly/Properties/PolicyDocument/Statement/0",
+            json!({"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}),
+        ),
         ("twins", "/Resources/Queue/Properties/VisibilityTimeout", json!(240)),
         ("twins", "/Resources/Queue/Properties/RedrivePolicy/maxReceiveCount", json!(7)),
         ("twins", "/Globals/Function/Environment/Variables/WORK_RETRY_SHARE", json!("0.1")),
@@ -87,21 +100,55 @@ fn a_mistake_in_terraform_is_named() {
         json!(json!({"Version": "2012-10-17", "Statement": [statement]}).to_string())
     };
     let queue = "arn:aws:sqs:us-east-1:123456789012:twinscale";
-    for (rule, path, value) in [
-        (
-            "keda-role",
-            "/values/root_module/resources/2/values/policy",
-            policy("sqs:GetQueueAttributes", &format!("{queue}-dead")),
-        ),
-        (
-            "permission",
-            "/values/root_module/resources/2/values/policy",
-            policy("sqs:GetQueueAttributes", "arn:aws:sqs:*:*:*"),
-        ),
-        ("permission", "/values/root_module/resources/2/values/policy", policy("sqs:*", queue)),
-        ("dead-letter-retention", "/values/root_module/resources/1/values/message_retention_seconds", json!(60)),
-        ("twins", "/values/root_module/resources/0/values/visibility_timeout_seconds", json!(60)),
-    ] {
+    let attached =
+        |kind: &str, field: &str, value: Value| json!({"address": "x.y", "type": kind, "values": {field: value}});
+    for (rule, path, value) in
+        [
+            (
+                "keda-role",
+                "/values/root_module/resources/2/values/policy",
+                policy("sqs:GetQueueAttributes", &format!("{queue}-dead")),
+            ),
+            (
+                "permission",
+                "/values/root_module/resources/2/values/policy",
+                policy("sqs:GetQueueAttributes", "arn:aws:sqs:*:*:*"),
+            ),
+            ("permission", "/values/root_module/resources/2/values/policy", policy("sqs:*", queue)),
+            ("dead-letter-retention", "/values/root_module/resources/1/values/message_retention_seconds", json!(60)),
+            ("twins", "/values/root_module/resources/0/values/visibility_timeout_seconds", json!(60)),
+            (
+                "max-receive-count",
+                "/values/root_module/resources/0/values/redrive_policy",
+                json!(json!({"deadLetterTargetArn": format!("{queue}-dead"), "maxReceiveCount": 3}).to_string()),
+            ),
+            (
+                "permission",
+                "/values/root_module/resources/2",
+                attached(
+                    "aws_iam_role_policy_attachment",
+                    "policy_arn",
+                    json!("arn:aws:iam::aws:policy/AmazonSQSFullAccess"),
+                ),
+            ),
+            (
+                "permission",
+                "/values/root_module/resources/2",
+                attached("aws_iam_policy", "policy", policy("sqs:ReceiveMessage", "arn:aws:sqs:*:*:*")),
+            ),
+            (
+                "permission",
+                "/values/root_module/resources/2",
+                attached(
+                    "aws_sqs_queue_policy",
+                    "policy",
+                    json!(json!({"Statement": [
+                {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sqs:SendMessage", "Resource": queue},
+            ]}).to_string()),
+                ),
+            ),
+        ]
+    {
         let mut inputs = rendered();
         set(inputs.terraform.as_mut().expect("a state"), path, value);
         names(&inputs, rule, path);
@@ -119,6 +166,162 @@ fn the_worker_s_role_does_not_count_as_keda_s() {
         json!("arn:aws:iam::123456789012:role/twinscale-consume"),
     );
     names(&inputs, "keda-role", "the role bound to the worker");
+}
+
+#[test]
+fn nor_does_it_when_the_service_account_names_its_role() {
+    let mut inputs = rendered();
+    let state = inputs.terraform.as_mut().expect("a state");
+    set(state, "/values/root_module/resources/2/values/role", json!("twinscale-consume"));
+    set(state, "/values/root_module/resources/3/type", json!("something_else"));
+    assert!(!rules(&inputs).contains(&"keda-role"), "some role may count");
+    let role = json!({"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/twinscale-consume"});
+    set_in_cluster(&mut inputs, "ServiceAccount/worker/metadata/annotations", role);
+    names(&inputs, "keda-role", "the role that the worker's service account names");
+}
+
+#[test]
+fn a_plan_is_checked_by_the_queues_that_refer_to_each_other() {
+    let queue = |name: &str, values: Value| json!({"address": format!("aws_sqs_queue.{name}"), "type": "aws_sqs_queue", "values": values});
+    // As `terraform show -json` prints a plan: what AWS computes is missing, and so is what contains it.
+    let mut plan = json!({
+        "planned_values": {"root_module": {"resources": [
+            queue("work", json!({"visibility_timeout_seconds": 180, "message_retention_seconds": 345_600})),
+            queue("dead", json!({"message_retention_seconds": 1_209_600})),
+        ]}},
+        "configuration": {"root_module": {"resources": [
+            {"address": "aws_sqs_queue.work", "expressions": {"redrive_policy": {"references": ["aws_sqs_queue.dead.arn", "aws_sqs_queue.dead", "local.queue"]}}},
+        ]}},
+    });
+    let mut inputs = Inputs { terraform: Some(plan.clone()), ..rendered() };
+    assert_eq!(rules(&inputs), [] as [&str; 0]);
+    set(&mut plan, "/planned_values/root_module/resources/0/values/visibility_timeout_seconds", json!(60));
+    inputs.terraform = Some(plan.clone());
+    names(&inputs, "twins", "visibility in the plan");
+    set(&mut plan, "/planned_values/root_module/resources/1/values/message_retention_seconds", json!(60));
+    inputs.terraform = Some(plan);
+    names(&inputs, "dead-letter-retention", "retention in the plan");
+}
+
+#[test]
+fn outputs_alone_tell_which_queue_the_pod_has_to_name() {
+    let output = |url: &str| json!({"queue_url": {"sensitive": false, "type": "string", "value": url}});
+    let mut inputs = Inputs { terraform: Some(output("https://sqs.us-east-1.amazonaws.com/1/other")), ..rendered() };
+    names(&inputs, "twins", "QUEUE_URL");
+    let url = "https://sqs.us-east-1.amazonaws.com/1/right";
+    inputs.terraform = Some(output(url));
+    set_in_cluster(&mut inputs, "ConfigMap/target/data/QUEUE_URL", json!(url));
+    assert_eq!(rules(&inputs), [] as [&str; 0]);
+}
+
+#[test]
+fn what_sam_makes_of_the_template_is_checked_like_the_template() {
+    let transformed = || {
+        let mut inputs = rendered();
+        let resources = inputs.template.as_mut().expect("a template")["Resources"].as_object_mut().expect("resources");
+        let function = resources.get_mut("SqsFunction").expect("the consumer");
+        let events = function["Properties"].as_object_mut().expect("an object").remove("Events").expect("events");
+        function["Type"] = json!("AWS::Lambda::Function");
+        let mut mapping = events["Queue"]["Properties"].clone();
+        mapping["EventSourceArn"] = mapping["Queue"].take();
+        mapping["FunctionName"] = json!({"Ref": "SqsFunction"});
+        let mapping = json!({"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping});
+        resources.insert("SqsFunctionQueue".to_owned(), mapping);
+        inputs
+    };
+    assert_eq!(rules(&transformed()), [] as [&str; 0]);
+    let managed = json!(["arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"]);
+    for (rule, path, value) in [
+        ("visibility-timeout", "/Resources/SqsFunction/Properties/Timeout", json!(31)),
+        ("batch-window", "/Resources/SqsFunctionQueue/Properties/BatchSize", json!(11)),
+        ("partial-batch", "/Resources/SqsFunctionQueue/Properties/FunctionResponseTypes", json!([])),
+        ("permission", "/Resources/SqsRole/Properties/ManagedPolicyArns", managed),
+    ] {
+        let mut inputs = transformed();
+        set(inputs.template.as_mut().expect("a template"), path, value);
+        names(&inputs, rule, path);
+    }
+}
+
+#[test]
+fn jobs_of_a_scaled_job_are_checked_like_pods() {
+    let jobs = || {
+        let mut inputs = rendered();
+        let find = |inputs: &Inputs, kind: &str| {
+            inputs
+                .kubernetes
+                .iter()
+                .position(|o| o["kind"] == kind && o["metadata"]["name"] == "worker")
+                .expect("there")
+        };
+        let at = find(&inputs, "Deployment");
+        let deployment = inputs.kubernetes.remove(at);
+        let at = find(&inputs, "ScaledObject");
+        let triggers = inputs.kubernetes.remove(at)["spec"]["triggers"].take();
+        let template = &deployment["spec"]["template"];
+        inputs.kubernetes.push(json!({
+            "kind": "ScaledJob", "metadata": {"name": "worker"},
+            "spec": {"jobTargetRef": {"template": template}, "triggers": triggers, "maxReplicaCount": 15},
+        }));
+        inputs
+    };
+    assert_eq!(rules(&jobs()), [] as [&str; 0]);
+    let template = "ScaledJob/worker/spec/jobTargetRef/template/spec";
+    for (rule, path, value) in [
+        ("queue-length", "ScaledJob/worker/spec/triggers/0/metadata/queueLength".to_owned(), json!("11")),
+        ("scaled-queue", "ScaledJob/worker/spec/triggers/0/metadata/queueURLFromEnv".to_owned(), json!("DLQ_URL")),
+        ("grace-period", format!("{template}/terminationGracePeriodSeconds"), json!(30)),
+        ("environment", format!("{template}/containers/0/env/CONCURRENCY"), json!("many")),
+    ] {
+        let mut inputs = jobs();
+        set_in_cluster(&mut inputs, &path, value);
+        names(&inputs, rule, &path);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_exits_64_and_says_where() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+        folder.path().join(name).display().to_string()
+    };
+    let template = format!("{}/sam/template.yaml", env!("CARGO_MANIFEST_DIR"));
+    for (args, named) in [
+        (vec!["--kubernetes", &file("tabs.yaml", "kind: Pod\nmetadata:\n\tname: x\n")], "line 3"),
+        (
+            vec!["--kubernetes", &file("no.yaml", "kind: Pod\nmetadata: {name: a}\n---\nhello: you\n")],
+            "document 2 is no Kubernetes object",
+        ),
+        (vec!["--kubernetes", &file("empty.yaml", "# nothing\n")], "no Kubernetes object"),
+        (vec!["--terraform", &file("no.json", "{\"a\": 1}")], "it is no output of 'terraform show -json'"),
+        (vec!["--terraform", &file("cut.json", "{\"values\": {")], "cut.json"),
+        (vec!["--template", &file("no_template.yaml", "a: 1")], "it is no CloudFormation template"),
+        (vec!["--template", &template, "--settings", &file("other.yaml", "a: 1")], "it is no settings file"),
+        (vec!["--template", &template, "--parameter", "BatchSiz=100"], "no such parameter"),
+        (vec!["--template", &template, "--parameter", "BatchSize"], "NAME=VALUE"),
+        (vec!["--template", "/nowhere.yaml"], "/nowhere.yaml"),
+        (vec![], "there is nothing to check"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_twinscale"));
+        let output = command.arg("validate").args(&args).output().expect("it starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {error}");
+        assert!(error.contains(named), "{args:?} should say {named}: {error}");
+    }
+}
+
+#[test]
+fn machines_get_json_with_rule_object_and_severity() {
+    let template = format!("{}/sam/template.yaml", env!("CARGO_MANIFEST_DIR"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_twinscale"));
+    let args = ["validate", "--template", &template, "--parameter", "BatchSize=100", "--format", "json"];
+    let output = command.args(args).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let first = &found[0];
+    assert_eq!([&first["severity"], &first["rule"], &first["at"]], ["error", "batch-window", "SqsFunction"]);
+    assert!(first["message"].as_str().is_some_and(|message| message.contains("BatchSize is 100")));
 }
 
 #[test]

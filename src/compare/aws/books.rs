@@ -103,9 +103,19 @@ impl Books {
         self.done.union(&self.rejected).count() as u64
     }
 
+    /// Done, and rejected without ever being done.
+    pub fn tally(&self) -> (u64, u64) {
+        (self.done.len() as u64, self.rejected.difference(&self.done).count() as u64)
+    }
+
+    /// The first send, as far as anybody knows.
+    pub fn origin(&self) -> u64 {
+        self.attempts.values().filter_map(|attempt| attempt.sent).min().unwrap_or(self.began)
+    }
+
     /// Sums up. `left`: messages that the queue still holds.
     pub fn close(&self, drained: bool, left: u64, in_host_concurrency: u32) -> Target {
-        let origin = self.attempts.values().filter_map(|attempt| attempt.sent).min().unwrap_or(self.began);
+        let origin = self.origin();
         let since = |at: u64| Duration::from_millis(at.saturating_sub(origin));
         let (mut first_done, mut repeated) = (HashMap::new(), 0);
         for attempt in self.attempts.values().filter(|attempt| attempt.outcome == "done") {
@@ -116,7 +126,11 @@ impl Books {
         let all =
             first_done.values().filter_map(|(sent, done)| Some(Duration::from_millis(done.saturating_sub((*sent)?))));
         let (latency, histogram) = latencies(all.collect());
-        let last_done = first_done.values().map(|(_, done)| *done).max();
+        let rejects = self.attempts.values().filter(|attempt| attempt.outcome == "reject");
+        let deletes = first_done.values().map(|(_, done)| *done).chain(rejects.map(|attempt| attempt.finished));
+        let last_delete = deletes.max();
+        // A function's floor is that nothing is under way.
+        let last = self.attempts.values().map(|attempt| attempt.finished).max().filter(|_| self.host == "function");
         let samples: Vec<Sample> = self.looks.iter().map(|(at, depth)| self.sample(*at, since(*at), *depth)).collect();
         let peak_in_journal =
             self.attempts.values().map(|attempt| self.capacity(attempt.received)).max().unwrap_or_default();
@@ -129,12 +143,13 @@ impl Books {
                 sent: self.sent,
                 done: self.done.len() as u64,
                 retried: Some(retried as u64),
-                rejected: self.rejected.difference(&self.done).count() as u64,
+                rejected: self.tally().1,
                 duplicates: Some(repeated),
                 lost: (unaccounted == 0).then_some(0),
                 unaccounted: Some(unaccounted),
             },
-            drain_seconds: last_done.filter(|_| drained).map(|at| since(at).as_secs_f64()),
+            drain_seconds: last_delete.filter(|_| drained).map(|at| since(at).as_secs_f64()),
+            floor_seconds: last.filter(|_| drained).map(|at| since(at).as_secs_f64()),
             latency_seconds: latency,
             latency_histogram: histogram,
             peak_capacity: samples.iter().map(|sample| sample.capacity).max().unwrap_or_default().max(peak_in_journal),
@@ -143,7 +158,7 @@ impl Books {
             in_host_concurrency,
             requests: Requests::default(),
             usage: Usage { cold_starts: self.started_since(), ..Usage::default() },
-            unavailable: self.unavailable(unaccounted),
+            unavailable: self.unavailable(unaccounted, drained),
             ..Target::default()
         }
     }
@@ -154,7 +169,7 @@ impl Books {
     }
 
     /// Pods that were there, or invocations under way: hosts with a message in hand.
-    fn capacity(&self, at: u64) -> u32 {
+    pub fn capacity(&self, at: u64) -> u32 {
         if self.host == "worker" {
             let there =
                 |life: &&Life| life.born.is_some_and(|born| born <= at) && life.stopped.is_none_or(|end| at < end);
@@ -170,21 +185,47 @@ impl Books {
         (self.host == "function").then(|| started.count() as u64)
     }
 
-    fn unavailable(&self, unaccounted: u64) -> BTreeMap<String, String> {
+    /// What is null, and where it could be read.
+    fn unavailable(&self, unaccounted: u64, drained: bool) -> BTreeMap<String, String> {
+        let requests = "CloudWatch counts messages, and nobody counts these requests";
         let mut fields = vec![
-            ("floor_seconds", "queues and journal do not tell how many hosts stand idle"),
-            ("requests", "SQS counts requests in CloudWatch only, minutes later"),
-            ("decisions.reason", "the scaler's reasons are in the Kubernetes API and in Lambda, not in the queue"),
-            ("usage.pod_seconds", "pods that stand idle leave no record"),
-            ("usage.gb_seconds", "the billed duration is in CloudWatch"),
-            ("usage.invocations", "a batch leaves one record a message, not one an invocation"),
+            ("requests.send", requests),
+            ("requests.receive", requests),
+            ("requests.delete", requests),
+            ("requests.change_visibility", requests),
+            ("requests.empty_receive", "CloudWatch counts them, minutes later: --cloudwatch"),
+            ("usage.poller_seconds", "the mapping does not tell how many pollers it has"),
+            ("usage.queue_reads", "nobody counts KEDA's GetQueueAttributes"),
         ];
         if self.host == "worker" {
-            fields.push(("usage.cold_starts", "pods have none"));
+            fields.extend([
+                ("decisions.reason", "the reasons are in the Kubernetes API: --kubeconfig"),
+                ("floor_seconds", "the journal does not tell how many pods stand idle: --kubeconfig"),
+                ("usage.pod_seconds", "pods that stand idle leave no record: --kubeconfig"),
+                ("usage.cold_starts", "pods have none"),
+                ("usage.gb_seconds", "pods are billed by their time"),
+                ("usage.invocations", "pods are not invoked"),
+            ]);
+        } else {
+            fields.extend([
+                ("decisions.reason", "Lambda does not tell why the mapping scales"),
+                ("usage.pod_seconds", "a function has no pods"),
+                ("usage.gb_seconds", "the billed duration is in the function's log: --cloudwatch"),
+                ("usage.invocations", "a batch leaves one record a message, not one an invocation: --cloudwatch"),
+            ]);
+        }
+        if !drained {
+            let undrained = "the queue had not drained when the run was ended";
+            fields.extend([("drain_seconds", undrained), ("floor_seconds", undrained)]);
+        }
+        if self.done.is_empty() {
+            fields.push(("latency_seconds", "no message was done"));
         }
         if unaccounted > 0 {
-            fields
-                .push(("messages.lost", "messages without a record may have been redriven; see the dead-letter queue"));
+            fields.push((
+                "messages.lost",
+                "messages without a record may have been redriven, or still be on their way to the journal",
+            ));
         }
         fields.into_iter().map(|(field, why)| (field.to_owned(), why.to_owned())).collect()
     }

@@ -1,5 +1,6 @@
 //! `twinscale compare`: one scenario through both targets.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,12 +8,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::CommandError;
 use super::aws::Deployed;
 use super::live::Live;
 use super::output::{self, Format};
 use super::progress::Bars;
 use super::seeds;
+use super::{CommandError, STOPPED};
 use crate::compare::cost::Prices;
 use crate::compare::local;
 use crate::compare::prices;
@@ -30,6 +31,8 @@ Examples:
   twinscale compare --scenario article --speed 10 --out out
   twinscale compare --messages 5000 --work uniform:200ms-1s --concurrency 20 --target eks
   twinscale compare --scenario my.toml --scaled-object so.yaml --deployment d.yaml --template template.yaml
+  twinscale compare --engine aws --from-terraform --from-stack twinscale --messages 1000 --out out
+  twinscale compare --engine aws --target lambda --from-stack twinscale --cloudwatch --out out
 
 All times in the report are scenario seconds: with --speed 10 a minute of the scenario takes six seconds.
 What the flags and the files say wins over the scenario. docs/scenarios.md shows how to write one."
@@ -170,12 +173,15 @@ impl Compare {
             let only = scenario.only_simulated();
             warnings.extend(only.iter().map(|(field, instead)| format!("{field} is only simulated: here {instead}")));
         }
+        if let Some(flag) = self.deployed.given().filter(|_| self.engine != Engine::Aws) {
+            return Err(CommandError::Flag { flag, what: "it is about deployed targets: add --engine aws".to_owned() });
+        }
+        let stopped = Cell::new(false);
         let run = match self.engine {
             Engine::Local => self.locally(&scenario, &prices, warnings)?,
             Engine::Simulated => self.simulated(&scenario, warnings)?,
             Engine::Aws => {
-                let which = (self.target != Which::Lambda, self.target != Which::Eks);
-                let mut run = self.deployed.run(&scenario, which, told_to_stop())?;
+                let mut run = self.deployed(&scenario, &prices, &stopped)?;
                 run.warnings.splice(0..0, warnings);
                 run
             }
@@ -184,7 +190,35 @@ impl Compare {
             output::write(&run, &prices, folder)?;
         }
         output::print(std::slice::from_ref(&run), &prices, self.format)?;
-        Ok(if all_done(&run) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(match all_done(&run) {
+            _ if stopped.get() => ExitCode::from(STOPPED),
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
+    }
+
+    fn deployed(&self, scenario: &Scenario, prices: &Prices, stopped: &Cell<bool>) -> Result<Run, CommandError> {
+        let flag = |flag, what: &str| Err(CommandError::Flag { flag, what: what.to_owned() });
+        if self.speed != 1.0 {
+            return flag("--speed", "leave it out: what is deployed goes at its own speed");
+        }
+        if self.live.is_some() {
+            return flag(
+                "--live",
+                "leave it out: the page follows the local engine only; bars show this one's progress",
+            );
+        }
+        let which = (self.target != Which::Lambda, self.target != Which::Eks);
+        let stop = async {
+            told_to_stop().await;
+            stopped.set(true);
+            eprintln!("twinscale: told to stop: what there is follows; once more ends it at once, without");
+            tokio::spawn(async {
+                told_to_stop().await;
+                std::process::exit(STOPPED.into());
+            });
+        };
+        self.deployed.run(scenario, prices, which, stop)
     }
 
     fn simulated(&self, scenario: &Scenario, warnings: Vec<String>) -> Result<Run, CommandError> {

@@ -28,6 +28,8 @@ pub use sqs::Sqs;
 
 /// `EX_USAGE` of sysexits.h: what was asked for cannot be.
 pub const BAD_INPUT: u8 = 64;
+/// 128 + SIGINT, as shells count.
+const STOPPED: u8 = 130;
 /// `EX_SOFTWARE` of sysexits.h: it could be, and went wrong.
 const BROKEN: u8 = 70;
 
@@ -46,7 +48,7 @@ Examples:
   twinscale compare --scaled-object scaledobject.yaml           with your own KEDA settings
   twinscale report a/run.json b/run.json --out page             two runs on one page
 
-Exit codes: 0 all went well, 1 messages were lost or never drained, 64 bad input, 70 something broke.";
+Exit codes: 0 all went well, 1 messages were lost or never drained, 64 bad input, 70 something broke, 130 stopped.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -107,8 +109,7 @@ impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Local(LocalError::Speed(_) | LocalError::Missing { .. }) => BAD_INPUT,
-            // 128 + SIGINT, as shells count.
-            Self::Interrupted => 130,
+            Self::Interrupted => STOPPED,
             Self::Local(_) | Self::Write { .. } => BROKEN,
             _ => BAD_INPUT,
         }

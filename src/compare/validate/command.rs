@@ -22,10 +22,10 @@ pub struct Validate {
     /// Rendered Kubernetes objects: the output of `kubectl kustomize` (- reads standard input; may be given again)
     #[arg(long, value_name = "FILE")]
     kubernetes: Vec<PathBuf>,
-    /// `terraform show -json`, of the state or of a plan
+    /// `terraform show -json` of the state or of a plan, or `terraform output -json`
     #[arg(long, value_name = "FILE")]
     terraform: Option<PathBuf>,
-    /// SAM or CloudFormation template
+    /// SAM or CloudFormation template, as written or as SAM transforms it
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
     /// A parameter of the template, as NAME=VALUE (may be given again)
@@ -64,6 +64,17 @@ pub enum CommandError {
         /// How many there are.
         count: usize,
     },
+    /// The file is readable and is something else.
+    #[error("{}: {what}", .path.display())]
+    Other {
+        /// As given.
+        path: PathBuf,
+        /// What it is not.
+        what: String,
+    },
+    /// A parameter that the template does not have.
+    #[error("--parameter {0}: the template has no such parameter")]
+    Parameter(String),
     /// No file at all was given.
     #[error("there is nothing to check: give --kubernetes, --terraform or --template")]
     Nothing,
@@ -95,14 +106,26 @@ impl Validate {
         }
         let mut kubernetes = Vec::new();
         for path in &self.kubernetes {
-            kubernetes.extend(read(path)?);
+            let objects = objects(read(path)?).map_err(|what| CommandError::Other { path: path.clone(), what })?;
+            kubernetes.extend(objects);
         }
         let parameters: BTreeMap<_, _> = self.parameter.iter().cloned().collect();
-        let template = self.template.as_deref().map(read_one).transpose()?;
+        let template = self.template.as_deref().map(|path| read_with(path, &["Resources"], "CloudFormation template"));
+        let template = template.transpose()?;
+        let known = |name: &String| template.as_ref().is_none_or(|t| t["Parameters"].get(name).is_some());
+        if let Some(unknown) = parameters.keys().find(|name| !known(name)) {
+            return Err(CommandError::Parameter(unknown.clone()));
+        }
+        let settings = self.settings.as_deref().map(|path| read_with(path, &["queue", "handler"], "settings file"));
+        let shown = &["values", "planned_values", "queue_url"];
+        let terraform = self
+            .terraform
+            .as_deref()
+            .map(|path| read_with(path, shown, "output of 'terraform show -json' or 'terraform output -json'"));
         Ok(Inputs {
-            settings: self.settings.as_deref().map(read_one).transpose()?,
+            settings: settings.transpose()?,
             kubernetes,
-            terraform: self.terraform.as_deref().map(read_one).transpose()?,
+            terraform: terraform.transpose()?,
             template: template.map(|template| resolve(&template, &parameters)),
         })
     }
@@ -131,6 +154,32 @@ fn read_one(path: &Path) -> Result<Value, CommandError> {
         1 => Ok(documents.remove(0)),
         count => Err(CommandError::NotOne { path: path.to_owned(), count }),
     }
+}
+
+/// One document that has one of these keys, or it is no `what`.
+fn read_with(path: &Path, keys: &[&str], what: &str) -> Result<Value, CommandError> {
+    let document = read_one(path)?;
+    if keys.iter().any(|key| document.get(key).is_some()) {
+        return Ok(document);
+    }
+    let what = format!("it is no {what}: it has none of {}", keys.join(", "));
+    Err(CommandError::Other { path: path.to_owned(), what })
+}
+
+/// Kubernetes objects, those of lists one by one.
+fn objects(documents: Vec<Value>) -> Result<Vec<Value>, String> {
+    let mut objects = Vec::new();
+    for (index, document) in documents.into_iter().enumerate() {
+        match (document["kind"].as_str(), document["items"].as_array()) {
+            (Some(kind), Some(items)) if kind.ends_with("List") => objects.extend(items.clone()),
+            (Some(_), _) if document["metadata"]["name"].is_string() => objects.push(document),
+            _ => {
+                let number = index + 1;
+                return Err(format!("document {number} is no Kubernetes object: kind or metadata.name is missing"));
+            }
+        }
+    }
+    if objects.is_empty() { Err("there is no Kubernetes object in it".to_owned()) } else { Ok(objects) }
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

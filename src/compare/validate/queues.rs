@@ -28,22 +28,45 @@ const VISIBILITY: u64 = 30;
 const RETENTION: u64 = 345_600;
 
 /// The queues of `terraform show -json`.
+///
+/// A plan knows no ARN yet: there a queue is called by its address, and its dead-letter queue is the one that its redrive
+/// policy refers to.
 pub(super) fn of_terraform(shown: &Value) -> Vec<Queue> {
     resources(shown, "aws_sqs_queue")
         .map(|(at, values)| {
+            let key = values["arn"].as_str().unwrap_or(&at).to_owned();
             let redrive = values["redrive_policy"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
             let redrive = redrive.unwrap_or_default();
             Queue {
-                at,
-                key: values["arn"].as_str().unwrap_or_default().to_owned(),
+                key,
                 url: values["url"].as_str().map(str::to_owned),
                 visibility: number(&values["visibility_timeout_seconds"]).unwrap_or(VISIBILITY),
                 retention: number(&values["message_retention_seconds"]).unwrap_or(RETENTION),
                 max_receive_count: number(&redrive["maxReceiveCount"]),
-                dead_letter: redrive["deadLetterTargetArn"].as_str().map(str::to_owned),
+                dead_letter: redrive["deadLetterTargetArn"]
+                    .as_str()
+                    .map(str::to_owned)
+                    .or_else(|| planned_dead_letter(shown, &at)),
+                at,
             }
         })
         .collect()
+}
+
+/// The queue that a planned queue's redrive policy refers to, by its address.
+fn planned_dead_letter(shown: &Value, at: &str) -> Option<String> {
+    let planned = shown["configuration"]["root_module"]["resources"].as_array()?;
+    let queue = planned.iter().find(|resource| resource["address"] == at)?;
+    let references = queue["expressions"]["redrive_policy"]["references"].as_array()?;
+    let named = references.iter().filter_map(|reference| reference.as_str()?.strip_suffix(".arn"));
+    named.into_iter().find(|name| name.starts_with("aws_sqs_queue.")).map(str::to_owned)
+}
+
+/// The queue URLs that terraform knows: those of its queues, and of its outputs.
+pub(super) fn urls_of_terraform(shown: &Value) -> Vec<String> {
+    let output = [&shown["queue_url"], &shown["values"]["outputs"]["queue_url"]];
+    let output = output.into_iter().filter_map(|output| output["value"].as_str().map(str::to_owned));
+    of_terraform(shown).into_iter().filter_map(|queue| queue.url).chain(output).collect()
 }
 
 /// Resources of one type in a state or a plan, child modules included: address and values.
@@ -84,7 +107,9 @@ pub(super) fn of_template(template: &Value) -> Vec<Queue> {
 
 /// The logical name in `{"Ref": "X"}` or `{"Fn::GetAtt": ["X", "Arn"]}`.
 pub(super) fn resource_of(reference: &Value) -> Option<&str> {
-    reference["Ref"].as_str().or_else(|| reference["Fn::GetAtt"][0].as_str())
+    let attribute = &reference["Fn::GetAtt"];
+    let of_text = || attribute.as_str().and_then(|text| text.split('.').next());
+    reference["Ref"].as_str().or_else(|| attribute[0].as_str()).or_else(of_text)
 }
 
 pub(super) fn check(queues: &[Queue], findings: &mut Findings) {

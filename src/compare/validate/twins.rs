@@ -1,14 +1,19 @@
 //! Checks that both targets have what they are to share.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::function::Function;
 use super::kubernetes::Pod;
-use super::queues::Queue;
+use super::queues::{Queue, urls_of_terraform};
 use super::{Environment, Findings, Inputs, number, text};
 
-/// What belongs to a host and not to the workload.
-const OF_THE_HOST: &[&str] = &["WORK_CPU_LIMIT"];
+/// Whether a setting belongs to the handler, which both hosts run, and not to a host.
+fn is_shared(name: &str) -> bool {
+    let of_handler = name.starts_with("WORK_") || name.starts_with("BACKOFF_") || name == "HANDLER_TIMEOUT_MS";
+    of_handler && name != "WORK_CPU_LIMIT"
+}
 
 pub(super) fn check(
     inputs: &Inputs,
@@ -29,22 +34,18 @@ pub(super) fn check(
         check_queues(in_template, &settings["queue"], findings);
     }
     if let [(one, its), (other, theirs)] = hosts[..] {
-        for (name, value) in
-            its.iter().filter(|(name, _)| name.starts_with("WORK_") && !OF_THE_HOST.contains(&name.as_str()))
-        {
-            if theirs.get(name) != Some(value) {
-                let theirs = theirs.get(name).map_or("nothing", String::as_str);
-                findings.error(
-                    "twins",
-                    other,
-                    format!("{name} is {theirs}, and {one} has {value}: two different workloads"),
-                );
-            }
+        let names: BTreeSet<&String> = its.keys().chain(theirs.keys()).filter(|name| is_shared(name)).collect();
+        for name in names.into_iter().filter(|name| its.get(*name) != theirs.get(*name)) {
+            let value = |of: &Environment| of.get(name).map_or("not set", String::as_str).to_owned();
+            let (its, theirs) = (value(its), value(theirs));
+            let message = format!("{name} is {theirs} here, and {its} in {one}: two different workloads");
+            findings.error("twins", other, message);
         }
     }
     check_same(in_terraform, in_template, findings);
     if let Some(pod) = worker {
-        check_url(pod, in_terraform, findings);
+        let known = inputs.terraform.as_ref().map(urls_of_terraform).unwrap_or_default();
+        check_url(pod, &known, findings);
     }
 }
 
@@ -88,18 +89,18 @@ fn check_same(in_terraform: &[Queue], in_template: &[Queue], findings: &mut Find
         let message = format!("visibility timeout: {} s here, {} s in {}", lambda.visibility, eks.visibility, eks.at);
         findings.error("twins", &lambda.at, message);
     }
-    if eks.max_receive_count != lambda.max_receive_count {
-        let count = |queue: &Queue| queue.max_receive_count.unwrap_or_default();
-        let message = format!("maxReceiveCount: {} here, {} in {}", count(lambda), count(eks), eks.at);
-        findings.error("twins", &lambda.at, message);
+    // A plan does not know it yet.
+    if let (Some(theirs), Some(its)) = (eks.max_receive_count, lambda.max_receive_count)
+        && theirs != its
+    {
+        findings.error("twins", &lambda.at, format!("maxReceiveCount: {its} here, {theirs} in {}", eks.at));
     }
 }
 
 /// The overlay must name a queue that terraform made, once terraform knows its URL.
-fn check_url(pod: &Pod, in_terraform: &[Queue], findings: &mut Findings) {
-    let known: Vec<&str> = in_terraform.iter().filter_map(|queue| queue.url.as_deref()).collect();
+fn check_url(pod: &Pod, known: &[String], findings: &mut Findings) {
     let url = pod.environment.get("QUEUE_URL").map(String::as_str).unwrap_or_default();
-    if !known.is_empty() && !known.contains(&url) {
+    if !known.is_empty() && !known.iter().any(|known| known == url) {
         findings.error(
             "twins",
             &pod.at,

@@ -53,7 +53,7 @@ fn named_by(invoked: &Invoked) -> Vec<String> {
 }
 
 /// Deploys one of our functions, with nothing of SQS in reach.
-fn deploy(program: &str, variables: &[(&str, &str)], settings: Settings) -> Arc<Function> {
+pub fn deploy(program: &str, variables: &[(&str, &str)], settings: Settings) -> Arc<Function> {
     Function::new(with(program, variables, settings))
 }
 
