@@ -5,6 +5,7 @@
 SCENARIO ?= article
 SPEED    ?= 10
 OUT      ?= out
+REPORT   ?= $(OUT)/report.html
 ARGS     ?=
 CARGO    ?= cargo
 SEED     ?= 1
@@ -58,8 +59,15 @@ fuzz: ## the fuzz targets, each for so many seconds (SECONDS=)
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked --debug
 	fuzz/run.sh $(SECONDS)
 
-page: build ## the report in a real browser (Debian's chromium), and with it the pictures of the README
-	target/release/twinscale compare --scenario article --speed $(SPEED) --out $(OUT)
-	tests/browser/page.py $(OUT)/report.html docs/pictures
+page: compare page-check ## a run's report and a live page in a real browser (Debian's chromium)
 
-.PHONY: help build page compare test test-setup test-deploy lint deny bench chaos fuzz
+page-check: # the same for a report that is there, with binaries that are built
+	tests/browser/setup.sh
+	node target/browser/page.mjs $(REPORT)
+	node target/browser/live.mjs target/release/twinscale
+
+pictures: compare ## the pictures of the README, from a real run
+	tests/browser/setup.sh
+	node target/browser/page.mjs --pictures docs/pictures $(OUT)/report.html
+
+.PHONY: help build page page-check pictures compare test test-setup test-deploy lint deny bench chaos fuzz

@@ -8,6 +8,7 @@ mod function;
 mod idempotency;
 mod local;
 mod payloads;
+mod report;
 mod rooms;
 mod sqs;
 mod validate;

@@ -15,6 +15,7 @@ use crate::compare::advise::{
 };
 use crate::compare::cost::{Hosting, Options, Prices};
 use crate::compare::prices;
+use crate::compare::report::html;
 
 /// Search the settings of both targets by simulation: the cheapest that meet a goal
 #[derive(Args, Debug)]
@@ -68,16 +69,23 @@ struct Common {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Write advice.json or break-even.json into this folder
+    /// Write advice.json and advice.html, or break-even.json and break-even.html, into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 impl Common {
-    /// Writes the result into the folder, if there is one, and prints it.
-    fn report(&self, result: &impl Serialize, name: &str, text: impl Fn() -> String) -> Result<(), CommandError> {
+    /// Writes the result and its page into the folder, if there is one, and prints it.
+    fn report<T: Serialize>(
+        &self,
+        result: &T,
+        name: &str,
+        page: fn(&T) -> String,
+        text: impl Fn() -> String,
+    ) -> Result<(), CommandError> {
         if let Some(folder) = &self.out {
-            output::write_json(result, folder, name)?;
+            output::write_json(result, folder, &format!("{name}.json"))?;
+            output::write_file(&folder.join(format!("{name}.html")), &page(result))?;
         }
         match self.format {
             Format::Json => output::say(output::json(result).trim_end()),
@@ -120,8 +128,8 @@ impl Advise {
             scenario: serde_json::to_value(&scenario).unwrap_or_default(),
             targets: [Which::Eks, Which::Lambda].map(search).into(),
         };
-        self.common
-            .report(&advised, "advice.json", || advised.targets.iter().map(told).collect::<Vec<_>>().join("\n"))?;
+        let text = || advised.targets.iter().map(told).collect::<Vec<_>>().join("\n");
+        self.common.report(&advised, "advice", html::advice_page, text)?;
         let met = advised.targets.iter().any(|advice| advice.best.is_some());
         Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -134,7 +142,7 @@ impl BreakEven {
         let (scenario, warnings) = self.common.overrides.resolve(&self.scenario)?;
         warnings.iter().for_each(|warning| eprintln!("twinscale: {warning}"));
         let found = break_even(&scenario, self.common.seeds, &prices, &options);
-        self.common.report(&found, "break-even.json", || curve(&found))?;
+        self.common.report(&found, "break-even", html::break_even_page, || curve(&found))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -259,11 +259,11 @@ impl Compare {
             if let Some(live) = &live {
                 eprintln!("live: http://{}/", live.address);
             }
-            let mut show = |progress| {
+            let mut show = |progress: local::Progress| {
                 if let Some(live) = &mut live {
                     live.show(&progress);
                 }
-                bars.show(progress);
+                bars.show(&progress);
             };
             let mut run = tokio::select! {
                 // The first to be ready wins; dropping the run ends its processes.

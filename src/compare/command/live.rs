@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::compare::cost::Prices;
 use crate::compare::local::{self, Progress};
 use crate::compare::report::html;
-use crate::compare::run::{Run, SCHEMA, Sample, Target, Targets};
+use crate::compare::run::{Run, SCHEMA, Target, Targets};
 use crate::compare::scenario::Scenario;
 
 /// How often viewers hear of the run.
@@ -45,13 +45,16 @@ pub struct Live {
 impl Live {
     /// Serves on loopback; port 0 takes a free one. The page has a place for each target that will run.
     pub async fn start(port: u16, scenario: &Scenario, options: &local::Options, prices: Prices) -> io::Result<Self> {
-        let place = |runs: bool| runs.then(Target::default);
+        let place = |runs: bool, in_host_concurrency| runs.then(|| Target { in_host_concurrency, ..Target::default() });
         let run = Run {
             schema: SCHEMA.to_owned(),
             engine: "local".to_owned(),
             scenario: serde_json::to_value(scenario)?,
             speed: Some(options.speed),
-            targets: Targets { eks: place(options.eks), lambda: place(options.lambda) },
+            targets: Targets {
+                eks: place(options.eks, scenario.eks.pod.concurrency),
+                lambda: place(options.lambda, scenario.lambda.in_host_concurrency),
+            },
             warnings: Vec::new(),
         };
         let (told, seen) = watch::channel((run.clone(), false));
@@ -73,21 +76,16 @@ impl Live {
 
     /// Takes down how far a target is, and tells the viewers if it is time.
     pub fn show(&mut self, progress: &Progress) {
-        let Progress { target, tally, capacity, now, .. } = *progress;
+        let Progress { target, tally, capacity, .. } = *progress;
         let targets = &mut self.run.targets;
         let slot = if target == "eks" { &mut targets.eks } else { &mut targets.lambda };
-        let at_once = if target == "eks" { "/eks/pod/concurrency" } else { "/lambda/in_host_concurrency" };
-        let at_once = self.run.scenario.pointer(at_once).and_then(serde_json::Value::as_u64).unwrap_or(1);
         let shown = slot.get_or_insert_with(Target::default);
-        shown.in_host_concurrency = u32::try_from(at_once).unwrap_or(u32::MAX);
         shown.messages.sent = tally.sent;
         shown.messages.done = tally.done;
         shown.messages.rejected = tally.rejected;
         shown.peak_capacity = shown.peak_capacity.max(capacity);
-        // What is held is not told while the run goes on; no more than the capacity can hold, and no more than is open.
-        let in_flight = tally.open().min(u64::from(capacity) * at_once);
-        let visible = tally.open() - in_flight;
-        shown.samples.push(Sample { t: now.as_secs_f64(), visible, in_flight, capacity });
+        shown.samples.extend(&progress.samples);
+        shown.decisions.extend(progress.decisions.iter().cloned());
         if self.last_told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.last_told = Some(Instant::now());
             self.told.send_replace((self.run.clone(), false));
@@ -125,3 +123,6 @@ fn events(seen: watch::Receiver<Seen>, prices: Arc<Prices>) -> Sse<impl Stream<I
     });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
+
+#[cfg(test)]
+mod tests;

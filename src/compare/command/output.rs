@@ -1,15 +1,20 @@
 //! Runs in and out: `run.json` on disk, reports on standard output.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::CommandError;
 use crate::compare::cost::Prices;
+use crate::compare::report::figures::printable;
 use crate::compare::report::{html, markdown, text};
 use crate::compare::run::{Run, SCHEMA};
+
+/// The largest file that is read as a run: a day of samples and looks a second is below a tenth of it.
+const LARGEST: u64 = 512 << 20;
 
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -54,16 +59,31 @@ pub enum ReadError {
 /// Reads a `run.json`, and refuses another schema than ours.
 pub fn read(path: &Path) -> Result<Run, ReadError> {
     let path = path.to_owned();
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_bounded(&path) {
         Ok(text) => text,
         Err(error) => return Err(ReadError::Unreadable { path, error }),
     };
     let malformed = |error| ReadError::Malformed { path: path.clone(), error };
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(malformed)?;
-    match value.get("schema").map(|schema| schema.as_str().unwrap_or("no text")) {
-        Some(SCHEMA) => serde_json::from_value(value).map_err(malformed),
-        found => Err(ReadError::Schema { found: found.unwrap_or("missing").to_owned(), path }),
+    let Versioned { schema } = serde_json::from_str(&text).map_err(malformed)?;
+    match schema.as_deref() {
+        Some(SCHEMA) => serde_json::from_str(&text).map_err(malformed),
+        found => Err(ReadError::Schema { found: printable(found.unwrap_or("missing")), path }),
     }
+}
+
+/// What every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: Option<String>,
+}
+
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("larger than {} MiB, and so no run.json", LARGEST >> 20)));
+    }
+    Ok(text)
 }
 
 /// Writes `run.json` and `report.html` into `folder`, and makes it if need be.
@@ -84,7 +104,8 @@ pub fn write_page(runs: &[Run], prices: &Prices, folder: &Path) -> Result<(), Co
     write_file(&folder.join("report.html"), &html::page(runs, prices))
 }
 
-fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {
+/// Writes one file.
+pub fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {
     std::fs::write(path, text).map_err(|error| CommandError::Write { what: path.display().to_string(), error })
 }
 

@@ -16,8 +16,8 @@ pub struct Bars {
 
 impl Bars {
     /// Shows how far a target is.
-    pub fn show(&mut self, progress: Progress) {
-        let Progress { target, messages, tally, capacity, now } = progress;
+    pub fn show(&mut self, progress: &Progress) {
+        let Progress { target, messages, tally, capacity, now, .. } = *progress;
         let bar = self.bars.entry(target).or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new(messages));
             let template = "{prefix:>12} {bar:30.cyan/dim} {pos}/{len}  {per_sec}, {eta} left  {msg}";

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::ledger::{Ledger, Tally};
 use super::timeline::Timeline;
+use crate::compare::run::{Decision, Sample};
 use crate::compare::scenario::Scenario;
 
 /// How often the caller hears of the progress, by the machine's clock.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
     /// `eks` or `lambda`, as in `run.json`.
     pub target: &'static str,
@@ -25,6 +26,10 @@ pub struct Progress {
     pub capacity: u32,
     /// Scenario time since the start of the load.
     pub now: Duration,
+    /// Samples since the last telling.
+    pub samples: Vec<Sample>,
+    /// Decisions since the last telling.
+    pub decisions: Vec<Decision>,
 }
 
 /// Where targets play, one after the other.
@@ -70,9 +75,15 @@ impl Stage<'_> {
             (false, vec![format!("{target} had not drained after {limit} s, the scenario's limit")])
         };
         let mut tell = tokio::time::interval(TELL_EVERY);
+        let (mut samples, mut decisions) = (0, 0);
         let mut tell_now = || {
-            let (messages, tally) = (scenario.messages, *ledger.follow().borrow());
-            (self.progress)(Progress { target, messages, tally, capacity: capacity(), now: timeline.now() });
+            let (messages, tally, now) = (scenario.messages, *ledger.follow().borrow(), timeline.now());
+            let told = timeline.told();
+            let new = (told.samples[samples..].to_vec(), told.decisions[decisions..].to_vec());
+            (samples, decisions) = (told.samples.len(), told.decisions.len());
+            drop(told);
+            let capacity = capacity();
+            (self.progress)(Progress { target, messages, tally, capacity, now, samples: new.0, decisions: new.1 });
         };
         let (mut drained, mut limit, mut meanwhile) = (pin!(drained), pin!(limit), pin!(meanwhile));
         let ended = loop {

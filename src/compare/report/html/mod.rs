@@ -7,6 +7,7 @@ use crate::compare::cost::Prices;
 use crate::compare::run::Run;
 use picture::Data;
 
+mod advice;
 mod bill;
 mod looks;
 mod picture;
@@ -17,6 +18,8 @@ const SCRIPT: &str = include_str!("page.js");
 const STYLE: &str = include_str!("page.css");
 const UPLOT: &str = include_str!("uplot/uPlot.iife.min.js");
 const UPLOT_STYLE: &str = include_str!("uplot/uPlot.min.css");
+
+pub use advice::{advice_page, break_even_page};
 
 /// A part of a page: its id, and what is in it.
 type Section = (&'static str, String);

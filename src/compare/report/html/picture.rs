@@ -60,6 +60,7 @@ pub enum Unit {
     #[default]
     Number,
     Seconds,
+    Usd,
 }
 
 /// One line.

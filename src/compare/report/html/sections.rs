@@ -116,7 +116,7 @@ fn scenario(run: &Run, n: usize, runs: usize) -> String {
     let number = if runs > 1 { format!("{}. ", n + 1) } else { String::new() };
     let json = serde_json::to_string_pretty(&run.scenario).unwrap_or_default();
     let mut out = format!(
-        "<details><summary>{number}The scenario, with every setting that was in force</summary><pre>{}</pre></details>",
+        "<details><summary>{number}The scenario, with every setting that was in force</summary><pre tabindex=\"0\">{}</pre></details>",
         escape(&json)
     );
     for (target, what) in run.targets.iter() {
