@@ -134,7 +134,7 @@ impl Deployed {
                 prices.date, prices.region
             );
             let mut bars = Bars::default();
-            let mut show = |progress: aws::Progress| bars.show(as_shown(progress));
+            let mut show = |progress: aws::Progress| bars.show(&as_shown(progress));
             Ok(aws::run(scenario, &options, account, stop, &mut show).await?)
         })
     }
@@ -197,5 +197,6 @@ impl Deployed {
 /// As the bars show every engine's progress.
 fn as_shown(progress: aws::Progress) -> local::Progress {
     let aws::Progress { target, messages, sent, done, rejected, capacity, now } = progress;
-    local::Progress { target, messages, tally: Tally { sent, done, rejected, expired: 0 }, capacity, now }
+    let tally = Tally { sent, done, rejected, expired: 0 };
+    local::Progress { target, messages, tally, capacity, now, samples: Vec::new(), decisions: Vec::new() }
 }

@@ -22,7 +22,8 @@ pub fn advice_page(advised: &Advised) -> String {
     let goal = advised.goal.within.as_secs_f64();
     let costs = || picture.marks.iter().map(|mark| mark.y);
     let ends = [costs().fold(f64::INFINITY, f64::min), costs().fold(0.0, f64::max)];
-    let x = data.column(vec![goal, goal]);
+    // A hair apart: points at one place along the axis would be one point.
+    let x = data.column(vec![goal * 0.9999, goal * 1.0001]);
     picture.lines.push(Line {
         label: "the goal".to_owned(),
         color: 4,
