@@ -88,10 +88,7 @@ pub enum Event {
 pub type GoOn = oneshot::Sender<()>;
 
 /// Runs `messages` and sends what happens to each of them to `events`, as whatever the host makes of an [`Event`];
-/// returns when all have ended.
-///
-/// Messages with a group id, when `ordered`, run one after the other within their group; the first that does not end
-/// [`Outcome::Done`] or [`Outcome::Reject`] blocks the rest of its group, so that order is kept on redelivery.
+/// returns when all have ended, and ends them when it is dropped.
 pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
     handler: &Arc<H>,
     messages: Vec<Arc<Message>>,
@@ -99,7 +96,26 @@ pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
     limits: &Limits,
     events: mpsc::UnboundedSender<E>,
 ) {
-    let mut lanes: Vec<Vec<Arc<Message>>> = Vec::new();
+    let mut tasks = JoinSet::new();
+    for lane in lanes(handler, messages, ordered, limits, &events) {
+        tasks.spawn(lane);
+    }
+    drop(events);
+    while tasks.join_next().await.is_some() {}
+}
+
+/// What [`run`] runs, for a host that keeps tasks of its own: each is a message, or what belongs to a group.
+///
+/// Messages with a group id, when `ordered`, run one after the other within their group; the first that does not end
+/// [`Outcome::Done`] or [`Outcome::Reject`] blocks the rest of its group, so that order is kept on redelivery.
+pub fn lanes<H: Handler, E: From<Event> + Send + 'static>(
+    handler: &Arc<H>,
+    messages: Vec<Arc<Message>>,
+    ordered: bool,
+    limits: &Limits,
+    events: &mpsc::UnboundedSender<E>,
+) -> impl Iterator<Item = impl Future<Output = ()> + Send + use<H, E>> {
+    let mut lanes: Vec<Vec<Arc<Message>>> = Vec::with_capacity(messages.len());
     let mut lane_of_group: HashMap<String, usize> = HashMap::new();
     for message in messages {
         match message.group_id.as_ref().filter(|_| ordered) {
@@ -113,11 +129,7 @@ pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
             None => lanes.push(vec![message]),
         }
     }
-    let mut tasks = JoinSet::new();
-    for lane in lanes {
-        tasks.spawn(run_lane(handler.clone(), lane, ordered, limits.clone(), events.clone()));
-    }
-    while tasks.join_next().await.is_some() {}
+    lanes.into_iter().map(move |lane| run_lane(handler.clone(), lane, ordered, limits.clone(), events.clone()))
 }
 
 async fn run_lane<H: Handler, E: From<Event>>(

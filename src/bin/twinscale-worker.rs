@@ -13,6 +13,10 @@ use twinscale::shutdown::{Health, Shutdown};
 use twinscale::worker::{self, Ending, Worker};
 use twinscale::{http, telemetry, workload};
 
+/// Most of what a message costs is the SDK's work on its calls, and a sixth of that is allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// `EX_SOFTWARE` of sysexits.h.
 const EXIT_INTERNAL: i32 = 70;
 
@@ -25,8 +29,11 @@ async fn main() {
             exit(ConfigErrors::EXIT_CODE.into());
         }
     };
+    // A task: what runs on the main thread itself is woken through the kernel, for each answer of SQS (2,400 context
+    // switches for 20,000 messages instead of 330).
+    let worked = tokio::spawn(work(config)).await.unwrap_or_else(|panicked| Err(panicked.into()));
     // Not a return: dropping the runtime would wait for handlers that block.
-    match work(config).await {
+    match worked {
         Ok(ending) => exit(ending.exit_code().into()),
         Err(error) => {
             eprintln!("twinscale-worker: {error:#}");

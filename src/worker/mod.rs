@@ -129,8 +129,9 @@ impl<H: Handler> Worker<H> {
             let messages: Vec<_> = messages.into_iter().map(Arc::new).collect();
             // The settling task ends after all others, so it hears everything.
             let _ = happened.send(Happened::Received(messages.clone()));
-            let (handler, limits, happened) = (handler.clone(), limits.clone(), happened.clone());
-            batches.spawn(async move { batch::run(&handler, messages, ordered, &limits, happened).await });
+            for lane in batch::lanes(&handler, messages, ordered, &limits, &happened) {
+                batches.spawn(lane);
+            }
         };
         let give_back = |messages| drop(happened.send(Happened::Unwanted(messages)));
         receiver.run(&drain, hand_on, give_back).await;
