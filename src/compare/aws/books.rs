@@ -98,6 +98,11 @@ impl Books {
         self.looks.push((at, depth));
     }
 
+    /// Messages that the queue held at the last look.
+    pub fn left(&self) -> u64 {
+        self.looks.last().map_or(0, |(_, depth)| super::all(*depth))
+    }
+
     /// Messages that ended, each once.
     pub fn ended(&self) -> u64 {
         self.done.union(&self.rejected).count() as u64

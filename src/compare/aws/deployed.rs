@@ -117,14 +117,16 @@ impl Deployed {
             let _ = timeout(LAST_REQUEST, &mut sending).await;
         }
         books.sent = sent.load(Ordering::Relaxed);
-        let left = self.queue.depth().await.map(all).unwrap_or_default();
-        drained &= books.sent > 0;
+        // Out of reach is not empty.
+        let left = self.queue.depth().await.ok().map(all);
+        drained = books.sent > 0 && (drained || all_sent && left == Some(0));
         if let Some(watch) = self.watch.as_ref().filter(|_| drained) {
             floor(watch, stop, began + scenario.limit).await;
         }
         let in_host =
             if self.target == "eks" { scenario.eks.pod.concurrency } else { scenario.lambda.in_host_concurrency };
-        let (mut target, origin, end) = (books.close(drained || left == 0, left, in_host), books.origin(), millis());
+        let (mut target, origin, end) =
+            (books.close(drained, left.unwrap_or(books.left()), in_host), books.origin(), millis());
         if let Some(watch) = &self.watch {
             watch.fill(&mut target, origin, end, warnings);
         }
