@@ -27,12 +27,15 @@ struct Order {
     number: u32,
 }
 
-/// Keeps the numbers of the orders, and the attribute `kind` of their messages.
+/// The number of an order, and the attribute `kind` of its message.
+type Seen = (u32, Option<AttributeValue>);
+
+/// Keeps what it is given.
 #[derive(Clone, Default)]
-struct Orders(Arc<Mutex<Vec<(u32, Option<AttributeValue>)>>>);
+struct Orders(Arc<Mutex<Vec<Seen>>>);
 
 impl Orders {
-    fn seen(&self) -> Vec<(u32, Option<AttributeValue>)> {
+    fn seen(&self) -> Vec<Seen> {
         let mut seen = self.0.lock().expect("no panic").clone();
         seen.sort_by_key(|(number, _)| *number);
         seen

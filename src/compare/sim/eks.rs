@@ -34,14 +34,14 @@ pub(super) struct Eks {
 
 /// Who says how many pods there are.
 enum Scaler {
-    Object(Keda),
+    Object(Box<Keda>),
     Job(ScaledJob),
 }
 
 impl Scaler {
     fn policy(&mut self) -> &mut dyn Policy {
         match self {
-            Self::Object(keda) => keda,
+            Self::Object(keda) => keda.as_mut(),
             Self::Job(job) => job,
         }
     }
@@ -80,7 +80,7 @@ impl Eks {
             kind,
             scaler: match job {
                 Some(job) => Scaler::Job(ScaledJob::new(job.clone())),
-                None => Scaler::Object(Keda::new(scenario.eks.keda.clone(), floor)),
+                None => Scaler::Object(Box::new(Keda::new(scenario.eks.keda.clone(), floor))),
             },
             node_settings: scenario.eks.nodes.clone(),
             nodes: None,

@@ -151,8 +151,8 @@ fn triggers(spec: &mut Fields, reader: &mut Reader) -> (Vec<keda::Trigger>, bool
             left_out = true;
             continue;
         }
-        let mut trigger = keda::Trigger::default();
-        trigger.name = fields.take("name").and_then(Node::text).map(str::to_owned);
+        let name = fields.take("name").and_then(Node::text).map(str::to_owned);
+        let mut trigger = keda::Trigger { name, ..keda::Trigger::default() };
         fields.switch(reader, "useCachedMetrics", &mut trigger.use_cached_metrics);
         if let Some(node) = fields.take("metricType") {
             trigger.metric_type = typed(reader, node, &format!("{path}.metricType")).unwrap_or_default();

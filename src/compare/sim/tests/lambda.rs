@@ -188,7 +188,7 @@ mod managed {
         let target = fleet(Load::Burst, 3000, managed);
         let fleet = || target.decisions.iter().filter(|d| d.by == "managed-instances");
         assert!(fleet().any(|d| d.to > 3), "{:?}", target.decisions);
-        assert_eq!(fleet().last().map(|d| d.to), Some(3));
+        assert_eq!(fleet().next_back().map(|d| d.to), Some(3));
         assert!(target.floor_seconds > target.drain_seconds.map(|t| t + 200.0));
     }
 }
