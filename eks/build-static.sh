@@ -1,11 +1,18 @@
 #!/bin/sh
 # Builds one binary with glibc linked in, into /out: it needs nothing from the image it is put in.
-# `--target` keeps the flag away from build scripts and procedural macros, which are loaded, hence dynamic.
 #   usage: eks/build-static.sh BINARY [CARGO FLAGS]
 set -eu
 bin=$1
 shift
+# `--target` keeps the flags away from build scripts and procedural macros, which are loaded, hence dynamic.
 host=$(rustc -vV | sed -n 's/^host: //p')
-RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target "$host" --bin "$bin" "$@"
+# The processors that cargo-lambda compiles the functions for, so that both hosts run the same instructions: every x86_64
+# of EC2, and Graviton 2 and later.
+case $host in
+x86_64-*) cpu=x86-64-v2 ;;
+aarch64-*) cpu=neoverse-n1 ;;
+*) echo "eks/build-static.sh: for x86_64 and aarch64, not $host" >&2 && exit 64 ;;
+esac
+RUSTFLAGS="-C target-feature=+crt-static -C target-cpu=$cpu" cargo build --profile "$PROFILE" --locked --target "$host" --bin "$bin" "$@"
 mkdir -p /out
-cp "target/$host/release/$bin" /out/
+cp "target/$host/$([ "$PROFILE" = dev ] && echo debug || echo "$PROFILE")/$bin" /out/

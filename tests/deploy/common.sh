@@ -6,6 +6,7 @@ here=$PWD/tests/deploy
 tools=$PWD/target/deploy # set up by tools.sh
 checks=$tools/checks/bin sam=$tools/sam/bin
 twinscale=${TWINSCALE:-target/release/twinscale} # `make build` makes it
+profile=${PROFILE:-release} # PROFILE=dev: images and functions in a fraction of the time, and nothing is said about their size
 work=$tools/work # what a run leaves behind
 left_out=$PWD/target/left-out # a file for each part
 mkdir -p "$work" "$left_out"

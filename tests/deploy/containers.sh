@@ -1,4 +1,5 @@
-# Sourced: `build TARGET TAG` and the settings of whichever container tool is there: docker, or podman with buildah as root.
+# shellcheck shell=bash disable=SC2154 # sourced after common.sh
+# Sourced: `build TARGET TAG [FLAG…]` and the settings of whichever container tool is there: docker, or podman with buildah as root.
 base=docker.io/library/rust:1.95-bookworm # as in eks/Dockerfile
 
 if docker info > /dev/null 2>&1; then
@@ -43,14 +44,15 @@ toolchain() { basename "$(dirname "$(dirname "$(rustup which cargo)")")"; }
 build() {
     local target=$1 tag=$2
     if [ "$containers" = docker ]; then
-        docker build -q -f eks/Dockerfile --target "$target" -t "$tag" . > /dev/null
+        docker build -q -f eks/Dockerfile --target "$target" -t "$tag" "${@:3}" . > /dev/null
     elif registry_in_reach; then
-        buildah bud --layers --network host -f eks/Dockerfile --target "$target" -t "$tag" . > "$work/build.log" 2>&1 || { tail -30 "$work/build.log" && return 1; }
+        buildah bud --layers --network host "${@:3}" -f eks/Dockerfile --target "$target" -t "$tag" . > "$work/build.log" 2>&1 || { tail -30 "$work/build.log" && return 1; }
     else
+        # Builds in this repository's target folder: what was compiled for the image serves `sam build` and a second run.
         buildah images -q "$base" > /dev/null 2>&1 || stand_in
         left_out "image: built on this machine's own toolchain, since no container registry is in reach for $base"
         buildah bud --layers --pull-never --runtime runc --network host -v /usr:/usr:ro -v "$HOME/.rustup":/root/.rustup:ro \
-            -v "$HOME/.cargo/registry":/root/.cargo/registry:O \
+            -v "$HOME/.cargo/registry":/root/.cargo/registry:O -v "$PWD/target":/src/target "${@:3}" \
             -f eks/Dockerfile --target "$target" -t "$tag" . > "$work/build.log" 2>&1 || { tail -30 "$work/build.log" && return 1; }
     fi
 }

@@ -2,9 +2,11 @@
 
 usage: drive.py refuses-plain-http STACK      drive.py bridge STACK      drive.py function STACK
        drive.py prepare-eks STATE.json ENV KEYS      drive.py may-not KEYS      drive.py worker | drained
-       drive.py queue-urls STACK      drive.py compared RUN.json MESSAGES
+       drive.py sqs ENDPOINT QUEUE send COUNT | empty
+       drive.py registry STATE.json      drive.py queue-urls STACK      drive.py compared RUN.json MESSAGES
 """
 
+import base64
 import http.client
 import json
 import sys
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 ENDPOINT = "http://127.0.0.1:4566"
 NAME = "twinscale"  # of the EKS target's queue
@@ -150,6 +152,15 @@ def function(stack):
     )
 
 
+def registry(state):
+    """The repository with terraform's settings; prints the credentials for pushing to it."""
+    worker = values(json.loads(Path(state).read_text()), "aws_ecr_repository.worker")
+    ecr = client("ecr")
+    ecr.create_repository(repositoryName=worker["name"], imageTagMutability=worker["image_tag_mutability"])
+    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    print(base64.b64decode(token).decode())
+
+
 def arn(url):
     return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
@@ -252,6 +263,25 @@ def drained():
     print(f"-- worker: drained on SIGTERM, {visible} messages back in the queue, none in flight")
 
 
+def plain(endpoint, queue, what, count="0"):
+    """Sends to any queue service, or checks that it has nothing left."""
+    there = boto3.client("sqs", endpoint_url=endpoint)
+
+    def url():
+        try:
+            return there.get_queue_url(QueueName=queue)["QueueUrl"]
+        except EndpointConnectionError:
+            return None
+
+    until(url, 30, lambda: f"{endpoint} does not answer")
+    if what == "send":
+        for i in range(int(count)):
+            there.send_message(QueueUrl=url(), MessageBody=str(i))
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = there.get_queue_attributes(QueueUrl=url(), AttributeNames=names)["Attributes"]
+    check(sum(map(int, found.values())) == int(count), f"{queue} has {found}, not {count} messages")
+
+
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
     {
@@ -260,6 +290,8 @@ if __name__ == "__main__":
         "function": function,
         "prepare-eks": prepare_eks,
         "may-not": may_not,
+        "registry": registry,
+        "sqs": plain,
         "queue-urls": queue_urls,
         "compared": lambda path, messages: compared(path, int(messages)),
         "worker": worker,
