@@ -83,6 +83,8 @@ pub struct WorkerConfig {
     pub drain_budget: Duration,
     /// `ADAPTIVE_CONCURRENCY`: let the limit follow latency and errors, up to `CONCURRENCY`.
     pub adaptive_concurrency: bool,
+    /// `CONCURRENCY_FLOOR`: it never falls below this.
+    pub concurrency_floor: usize,
     /// `EXIT_WHEN_IDLE_SECS`: drain and exit once nothing has come for this long and nothing is in hand, as a job of
     /// KEDA's ScaledJob has to. Unset = never.
     pub exit_when_idle: Option<Duration>,
@@ -151,8 +153,17 @@ pub struct FunctionConfig {
 pub struct LogConfig {
     /// `LOG_FORMAT`: JSON lines, or text for people.
     pub json: bool,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_SERVICE_NAME`: where spans go, and by which name; unset = nowhere.
+    pub collector: Option<(String, String)>,
     /// `LOG_LEVEL`, a level; or `RUST_LOG`, which wins: a filter such as `warn,twinscale=debug`.
     pub filter: String,
+}
+
+impl LogConfig {
+    /// The collector of spans as [`crate::telemetry::start`] takes it.
+    pub fn collector(&self) -> Option<(&str, &str)> {
+        self.collector.as_ref().map(|(endpoint, service)| (endpoint.as_str(), service.as_str()))
+    }
 }
 
 impl Backoff {
@@ -220,13 +231,21 @@ fn read(from: &mut Reader) -> Config {
             concurrency: from.number("FUNCTION_CONCURRENCY", 10, 1..=10_000) as usize,
             metrics: from.switch("FUNCTION_METRICS", true),
         },
-        log: LogConfig { json: from.one_of("LOG_FORMAT", &["json", "text"]) == "json", filter: read_filter(from) },
+        log: LogConfig {
+            json: from.one_of("LOG_FORMAT", &["json", "text"]) == "json",
+            collector: read_collector(from),
+            filter: read_filter(from),
+        },
         work: read_work(from),
     }
 }
 
 fn read_worker(from: &mut Reader) -> WorkerConfig {
     let concurrency = from.number("CONCURRENCY", 10, 1..=10_000) as usize;
+    let concurrency_floor = from.number("CONCURRENCY_FLOOR", 1, 1..=10_000) as usize;
+    if concurrency_floor > concurrency {
+        from.wrong("CONCURRENCY_FLOOR", &concurrency_floor.to_string(), "write no more than CONCURRENCY");
+    }
     let prefetch = from.number("PREFETCH", 0, 0..=10_000) as usize;
     let visibility_timeout = from.optional("VISIBILITY_TIMEOUT_SECS", 1..=43_200).map(Duration::from_secs);
     WorkerConfig {
@@ -242,8 +261,18 @@ fn read_worker(from: &mut Reader) -> WorkerConfig {
         heartbeat_every: from.optional("HEARTBEAT_MS", 10..=21_600_000).map(Duration::from_millis),
         drain_budget: from.millis("DRAIN_BUDGET_MS", 25_000, 0..=86_400_000),
         adaptive_concurrency: from.switch("ADAPTIVE_CONCURRENCY", false),
+        concurrency_floor,
         exit_when_idle: from.optional("EXIT_WHEN_IDLE_SECS", 1..=86_400).map(Duration::from_secs),
     }
+}
+
+fn read_collector(from: &mut Reader) -> Option<(String, String)> {
+    let endpoint = from.text("OTEL_EXPORTER_OTLP_ENDPOINT")?;
+    if !endpoint.starts_with("http://") {
+        let advice = "write the http:// URL of a collector beside this process, such as http://127.0.0.1:4318";
+        from.wrong("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint, advice);
+    }
+    Some((endpoint, from.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "twinscale".to_owned())))
 }
 
 fn read_filter(from: &mut Reader) -> String {
@@ -364,6 +393,7 @@ mod tests {
             ("DEADLINE_MARGIN_MS", "99999999", "0 to 60000"),
             ("FUNCTION_CONCURRENCY", "0", "1 to"),
             ("LOG_FORMAT", "xml", "json or text"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "http://127.0.0.1:4318"),
             ("LOG_LEVEL", "loud", "info or debug"),
             ("RUST_LOG", "twinscale=loud=very", "a filter"),
             ("WORK_SEED", "a", "whole number"),
@@ -392,6 +422,9 @@ mod tests {
         assert!(
             errors(&[queue, ("BACKOFF_BASE_SECS", "10"), ("BACKOFF_MAX_SECS", "5")]).contains("BACKOFF_MAX_SECS=5")
         );
+        assert!(errors(&[queue, ("CONCURRENCY_FLOOR", "11")]).contains("CONCURRENCY_FLOOR=11"));
+        let both = [queue, ("IDEMPOTENCY", "memory"), ("IDEMPOTENCY_TABLE", "keys")];
+        assert!(errors(&both).contains("IDEMPOTENCY_TABLE=keys"));
         assert!(
             errors(&[queue, ("WORK_RETRY_SHARE", "0.7"), ("WORK_REJECT_SHARE", "0.7")]).contains("WORK_REJECT_SHARE")
         );

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use aws_lambda_events::sqs::SqsBatchResponse;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Limits};
@@ -27,6 +27,7 @@ use crate::handler::Handler;
 use crate::idempotency::Idempotency;
 use crate::journal::Journal;
 use crate::message::Message;
+use crate::telemetry;
 
 use emf::Seen;
 pub use records::{Batch, Event, Record, Unnamed, decode};
@@ -74,6 +75,7 @@ impl<H: Handler> Function<H> {
         let mut open = Open::all(&batch);
         let mut seen = Seen::default();
         seen.metrics.received.add(batch.records.len() as u64);
+        seen.metrics.in_flight.set(batch.records.len() as u64);
         let time_up = CancellationToken::new();
         let limits = Limits {
             concurrency: Arc::new(Semaphore::new(self.concurrency)),
@@ -103,14 +105,16 @@ impl<H: Handler> Function<H> {
         if self.metrics {
             seen.write(received);
         }
-        self.flush_journal(deadline).await;
+        self.flush(deadline).await;
         Ok(response)
     }
 
-    /// The environment is frozen once it has answered, so the journal is written before; but not past the deadline.
-    async fn flush_journal(&self, deadline: SystemTime) {
-        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        if tokio::time::timeout(left / 2, self.journal.flush()).await.is_err() {
+    /// The environment is frozen once it has answered, so the journal is written and spans are exported before; but not
+    /// past the deadline.
+    async fn flush(&self, deadline: SystemTime) {
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default() / 2;
+        let (written, ()) = tokio::join!(timeout(left, self.journal.flush()), telemetry::flush(left));
+        if written.is_err() {
             tracing::warn!("the journal was not written before the deadline");
         }
     }

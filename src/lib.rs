@@ -17,15 +17,15 @@
 //! | room | may import |
 //! |---|---|
 //! | [`message`], [`metrics`], [`shutdown`], [`telemetry`], [`aws`] | nothing of ours |
-//! | [`handler`], [`sns`] | message |
+//! | [`handler`], [`sns`], [`trace`] | message |
 //! | [`queue`] | message, aws |
 //! | [`typed`] | handler, message |
 //! | [`journal`] | message, queue |
 //! | [`workload`] | handler, message |
 //! | [`config`] | workload (its settings come from the environment too) |
 //! | [`idempotency`] | config, aws |
-//! | [`batch`] | handler, message, sns, idempotency |
-//! | [`http`] | message, queue, config, shutdown, telemetry |
+//! | [`batch`] | handler, message, sns, idempotency, trace |
+//! | [`http`] | message, queue, config, shutdown, trace |
 //! | [`worker`], [`function`], the binaries | any room above |
 //! | `compare` (feature of that name) | see its own page; the service never imports it |
 //!
@@ -47,6 +47,7 @@ pub mod queue;
 pub mod shutdown;
 pub mod sns;
 pub mod telemetry;
+pub mod trace;
 pub mod typed;
 pub mod worker;
 pub mod workload;

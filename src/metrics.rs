@@ -32,6 +32,8 @@ pub struct Metrics {
     pub age_at_start_seconds: Histogram,
 }
 
+/// Messages held now; in a function, those of an invocation.
+pub const IN_FLIGHT: &str = "twinscale_messages_in_flight";
 /// How long handlers ran.
 pub const HANDLER_SECONDS: &str = "twinscale_handler_seconds";
 /// How old messages were when their handlers began.
@@ -73,6 +75,11 @@ impl Gauge {
     /// So many now.
     pub fn set(&self, now: u64) {
         self.0.store(now, Ordering::Relaxed);
+    }
+
+    /// How many now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -132,9 +139,8 @@ impl Metrics {
         for (name, help, count) in self.counters() {
             let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} counter\n{name} {count}");
         }
-        let name = "twinscale_messages_in_flight";
-        let now = self.in_flight.0.load(Ordering::Relaxed);
-        let _ = writeln!(text, "# HELP {name} Messages held now.\n# TYPE {name} gauge\n{name} {now}");
+        let now = self.in_flight.get();
+        let _ = writeln!(text, "# HELP {IN_FLIGHT} Messages held now.\n# TYPE {IN_FLIGHT} gauge\n{IN_FLIGHT} {now}");
         write_histogram(&mut text, HANDLER_SECONDS, "How long handlers ran", &self.handler_seconds);
         let help = "How old messages were when their handlers began";
         write_histogram(&mut text, AGE_AT_START_SECONDS, help, &self.age_at_start_seconds);

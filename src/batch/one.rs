@@ -14,7 +14,7 @@ use tracing::Instrument;
 use super::{Event, Limits, Verdict, once};
 use crate::handler::{Handler, Outcome};
 use crate::message::Message;
-use crate::sns;
+use crate::{sns, trace};
 
 pub(super) async fn run<H: Handler, E: From<Event>>(
     handler: &Arc<H>,
@@ -36,8 +36,7 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
     let seen = opened.as_ref().unwrap_or(message);
     let handling = async {
         let _ = events.send(Event::Started(message.clone()).into());
-        let span = tracing::info_span!("message", id = message.id, receive_count = message.receive_count);
-        until_ended(caught(handler.handle(seen)).instrument(span), message, limits).await
+        until_ended(caught(handler.handle(seen)).instrument(trace::handling(message, seen)), message, limits).await
     };
     match &limits.idempotency {
         None => handling.await,

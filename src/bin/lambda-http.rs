@@ -1,6 +1,7 @@
 //! The worker's HTTP routes behind API Gateway or a function URL.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::http::Response;
@@ -11,6 +12,9 @@ use twinscale::queue::{Queue, Tuning};
 use twinscale::shutdown::Health;
 use twinscale::{http, telemetry};
 
+/// Spans get this long before an answer goes out.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+
 #[tokio::main]
 async fn main() -> Result<ExitCode, Error> {
     let config = match Config::for_http_function(&|name| std::env::var(name).ok()) {
@@ -20,7 +24,7 @@ async fn main() -> Result<ExitCode, Error> {
             return Ok(ExitCode::from(ConfigErrors::EXIT_CODE));
         }
     };
-    telemetry::start(config.log.json, &config.log.filter)?;
+    telemetry::start(config.log.json, &config.log.filter, config.log.collector())?;
     let queue = match &config.queue_url {
         Some(url) if config.http.send => {
             Some(Queue::connect(url, &Tuning { attempt_timeout: config.attempt_timeout }).await?)
@@ -34,6 +38,7 @@ async fn main() -> Result<ExitCode, Error> {
             let (head, body) = router.oneshot(request).await?.into_parts();
             // Every route answers text or JSON. A string can be shared between invocations; axum's own body cannot.
             let body = String::from_utf8_lossy(&to_bytes(body, usize::MAX).await?).into_owned();
+            telemetry::flush(FLUSH_WITHIN).await;
             Ok::<_, Error>(Response::from_parts(head, body))
         }
     }))

@@ -19,7 +19,7 @@ async fn main() -> Result<ExitCode, Error> {
             return Ok(ExitCode::from(ConfigErrors::EXIT_CODE));
         }
     };
-    telemetry::start(config.log.json, &config.log.filter)?;
+    telemetry::start(config.log.json, &config.log.filter, config.log.collector())?;
     let journal = journal(&config);
     let function = Function::new(workload::handler(config.work.clone()), &config, journal.clone());
     journal.ready();

@@ -2,6 +2,7 @@
 
 use std::process::exit;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// `EX_SOFTWARE` of sysexits.h.
 const EXIT_INTERNAL: i32 = 70;
+/// The last spans get this long.
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() {
@@ -43,7 +46,7 @@ async fn main() {
 }
 
 async fn work(config: Config) -> anyhow::Result<Ending> {
-    telemetry::start(config.log.json, &config.log.filter)?;
+    telemetry::start(config.log.json, &config.log.filter, config.log.collector())?;
     let shutdown = Shutdown::on_signals()?;
     let health = Health::default();
     let tuning = Tuning { attempt_timeout: config.attempt_timeout };
@@ -80,7 +83,7 @@ async fn work(config: Config) -> anyhow::Result<Ending> {
     stop_http.cancel();
     written.stopped();
     tokio::select! {
-        _ = async { tokio::join!(serving, written.flush()) } => {}
+        _ = async { tokio::join!(serving, written.flush(), telemetry::flush(FLUSH_WITHIN)) } => {}
         () = shutdown.force.cancelled() => return Ok(Ending::Forced),
     }
     tracing::info!(?ending, "twinscale-worker stops");

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::journal::Times;
 use crate::message::Message;
-use crate::metrics::{AGE_AT_START_SECONDS, HANDLER_SECONDS, Metrics};
+use crate::metrics::{AGE_AT_START_SECONDS, HANDLER_SECONDS, IN_FLIGHT, Metrics};
 
 /// The format takes so many values of one metric in a line.
 const MAX_VALUES: usize = 100;
@@ -45,6 +45,7 @@ impl Seen {
     fn lines(&self, function: &str, at: Duration) -> Vec<Value> {
         let counters = self.metrics.counters();
         let mut metrics: Vec<_> = counters.iter().map(|(name, _, count)| (*name, "Count", json!(count))).collect();
+        metrics.push((IN_FLIGHT, "Count", json!(self.metrics.in_flight.get())));
         let (mut handled, mut ages) = (self.handler_seconds.chunks(MAX_VALUES), self.ages_at_start.chunks(MAX_VALUES));
         let mut lines = Vec::new();
         loop {
@@ -71,7 +72,27 @@ fn line(function: &str, at: Duration, metrics: &[(&'static str, &'static str, Va
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn cloudwatch_gets_the_names_and_units_that_prometheus_gets() {
+        let mut seen = Seen::default();
+        let at = SystemTime::UNIX_EPOCH;
+        let message = Message { sent_at: Some(at), ..Message::default() };
+        seen.ended(&message, Times { received: at, started: Some(at), finished: at }, "done");
+        let lines = seen.lines("f", Duration::ZERO);
+        let of_emf = lines.iter().flat_map(|line| line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array()).flatten();
+        let of_emf: BTreeSet<_> = of_emf.map(|metric| (metric["Name"].as_str(), metric["Unit"].as_str())).collect();
+        let prometheus = seen.metrics.prometheus();
+        let types = prometheus.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        // By Prometheus' rules the unit is the end of a name, and what counts has none.
+        let unit = |name: &str| if name.ends_with("_seconds") { "Seconds" } else { "Count" };
+        let of_prometheus: BTreeSet<_> = types.map(|(name, _)| (Some(name), Some(unit(name)))).collect();
+        assert_eq!(of_emf, of_prometheus);
+        assert_eq!(of_emf.len(), 10);
+    }
 
     #[test]
     fn every_metric_of_a_line_is_described_and_no_list_is_too_long() {

@@ -1,7 +1,7 @@
 //! `POST /send`: puts messages on the queue, in batches of ten and concurrently.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request, State};
@@ -11,11 +11,14 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::request::{Refused, read};
 use super::wrong;
-use crate::queue::{Kind, Queue, SendReport};
+use crate::message::{Attribute, AttributeValue};
+use crate::queue::{Kind, MAX_BYTES, Outgoing, Queue, SendReport, attribute_bytes};
 use crate::shutdown::Health;
+use crate::trace::{self, TRACEPARENT, TraceContext};
 
 /// A client that has not sent its body by then is slow, or holds a connection on purpose.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -35,6 +38,7 @@ pub(super) async fn send(State(sender): State<Sender>, request: Request<Body>) -
         answer.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
         return answer;
     }
+    let caller = caller(request.headers());
     let body = match timeout(BODY_WITHIN, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(rejection)) => return wrong(rejection.status(), rejection.body_text()),
@@ -43,15 +47,35 @@ pub(super) async fn send(State(sender): State<Sender>, request: Request<Body>) -
     match read(&body, sender.limit, sender.queue.is_fifo()) {
         Err(Refused::NotJson(why)) => wrong(StatusCode::BAD_REQUEST, why),
         Err(Refused::Wrong(why)) => wrong(StatusCode::UNPROCESSABLE_ENTITY, why),
-        Ok(messages) => {
+        Ok(mut messages) => {
             drop(body);
+            let (span, context) = trace::sending(caller, SystemTime::now(), || fastrand::u64(..));
+            messages.iter_mut().for_each(|message| carry(message, &context));
             // A task of its own: a client that goes away does not stop a send halfway.
             let queue = sender.queue.clone();
-            match tokio::spawn(async move { queue.send(messages).await }).await {
+            match tokio::spawn(async move { queue.send(messages).await }.instrument(span)).await {
                 Ok(report) => answer(&report, &sender.health),
                 Err(_) => wrong(StatusCode::INTERNAL_SERVER_ERROR, "the send was broken off: look at the log"),
             }
         }
+    }
+}
+
+/// The span that asked for it: W3C's header, or the one that API Gateway and Lambda send.
+fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let w3c = header(TRACEPARENT).and_then(TraceContext::from_traceparent);
+    w3c.or_else(|| header("x-amzn-trace-id").and_then(TraceContext::from_xray))
+}
+
+/// Lets a message carry its trace, in both notations. X-Ray's costs no space; the attribute is left out where there is
+/// no room for it.
+fn carry(message: &mut Outgoing, context: &TraceContext) {
+    message.trace_header = Some(context.xray());
+    let value = AttributeValue::Text(context.traceparent());
+    let attribute = Attribute { data_type: "String".to_owned(), value };
+    if message.bytes() + attribute_bytes(TRACEPARENT, &attribute) <= MAX_BYTES {
+        message.attributes.insert(TRACEPARENT.to_owned(), attribute);
     }
 }
 
@@ -94,6 +118,24 @@ fn answer(report: &SendReport, health: &Health) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_message_carries_the_trace_of_the_caller_and_a_full_one_in_the_header_alone() {
+        let w3c = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let xray = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1";
+        for (name, value) in [("traceparent", w3c), ("x-amzn-trace-id", xray)] {
+            let headers = HeaderMap::from_iter([(name.parse().expect("a name"), value.parse().expect("a value"))]);
+            let context = caller(&headers).expect("there is one");
+            let mut message = Outgoing { body: "b".to_owned(), ..Outgoing::default() };
+            carry(&mut message, &context);
+            assert_eq!(message.trace_header.as_deref(), Some(xray));
+            assert_eq!(message.attributes[TRACEPARENT].value, AttributeValue::Text(w3c.to_owned()));
+            let mut full = Outgoing { body: "x".repeat(MAX_BYTES), ..Outgoing::default() };
+            carry(&mut full, &context);
+            assert_eq!((full.trace_header.as_deref(), full.bytes()), (Some(xray), MAX_BYTES));
+        }
+        assert_eq!(caller(&HeaderMap::new()), None);
+    }
 
     #[test]
     fn only_the_right_bearer_token_opens_send_when_there_is_one() {

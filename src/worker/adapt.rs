@@ -18,10 +18,11 @@ const DECREASE: f64 = 0.8;
 /// The best mean rises by this much a window, so that work that has become longer for good is learned.
 const FORGET: f64 = 1.01;
 
-/// The limit, between one and the ceiling.
+/// The limit, between the floor and the ceiling.
 #[derive(Debug)]
 pub(super) struct Adaptive {
     limit: usize,
+    floor: usize,
     ceiling: usize,
     best: Option<f64>,
     ended: u32,
@@ -30,9 +31,9 @@ pub(super) struct Adaptive {
 }
 
 impl Adaptive {
-    /// Starts at half the ceiling, which is `CONCURRENCY`: halfway to either answer.
-    pub(super) fn new(ceiling: usize) -> Self {
-        Self { limit: ceiling.div_ceil(2), ceiling, best: None, ended: 0, failed: 0, seconds: 0.0 }
+    /// Starts at half the ceiling, which is `CONCURRENCY`: halfway to either answer. The floor is `CONCURRENCY_FLOOR`.
+    pub(super) fn new(floor: usize, ceiling: usize) -> Self {
+        Self { limit: ceiling.div_ceil(2).max(floor), floor, ceiling, best: None, ended: 0, failed: 0, seconds: 0.0 }
     }
 
     /// Handlers that may run now.
@@ -53,7 +54,8 @@ impl Adaptive {
         let best = self.best.map_or(mean, |best| (best * FORGET).min(mean));
         let bad = f64::from(self.failed) > FAILURES * f64::from(self.ended) || mean > SLOWER * best;
         let before = self.limit;
-        self.limit = if bad { ((before as f64 * DECREASE) as usize).max(1) } else { (before + 1).min(self.ceiling) };
+        self.limit =
+            if bad { ((before as f64 * DECREASE) as usize).max(self.floor) } else { (before + 1).min(self.ceiling) };
         (self.best, self.ended, self.failed, self.seconds) = (Some(best), 0, 0, 0.0);
         self.limit as isize - before as isize
     }
@@ -73,7 +75,7 @@ mod tests {
 
     #[test]
     fn good_windows_raise_the_limit_by_one_up_to_the_ceiling() {
-        let mut adaptive = Adaptive::new(20);
+        let mut adaptive = Adaptive::new(1, 20);
         assert_eq!(adaptive.limit(), 10);
         windows(&mut adaptive, 3, FAST, false);
         assert_eq!(adaptive.limit(), 13);
@@ -82,20 +84,21 @@ mod tests {
     }
 
     #[test]
-    fn slow_or_failing_windows_cut_it_down_to_one_at_the_least() {
-        let mut adaptive = Adaptive::new(100);
+    fn slow_or_failing_windows_cut_it_down_to_the_floor() {
+        let mut adaptive = Adaptive::new(4, 100);
         windows(&mut adaptive, 1, FAST, false);
         windows(&mut adaptive, 1, FAST * 3, false);
         assert_eq!(adaptive.limit(), 40, "a fifth less than 51");
         windows(&mut adaptive, 1, FAST, true);
         assert_eq!(adaptive.limit(), 32);
         windows(&mut adaptive, 50, FAST, true);
-        assert_eq!(adaptive.limit(), 1);
+        assert_eq!(adaptive.limit(), 4);
+        assert_eq!(Adaptive::new(8, 10).limit(), 8, "half the ceiling is below the floor");
     }
 
     #[test]
     fn work_that_has_become_longer_for_good_is_learned() {
-        let mut adaptive = Adaptive::new(50);
+        let mut adaptive = Adaptive::new(1, 50);
         windows(&mut adaptive, 1, FAST, false);
         windows(&mut adaptive, 200, FAST * 3, false);
         assert!(adaptive.limit() > 25, "{}", adaptive.limit());

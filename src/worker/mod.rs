@@ -152,7 +152,8 @@ impl<H: Handler> Worker<H> {
 
     fn settler(&self, room: Arc<Room>, lost: Arc<Lost>, visibility: Duration) -> Settler {
         let settings = &self.config.worker;
-        let adaptive = settings.adaptive_concurrency.then(|| Adaptive::new(settings.concurrency));
+        let adaptive =
+            settings.adaptive_concurrency.then(|| Adaptive::new(settings.concurrency_floor, settings.concurrency));
         if let Some(adaptive) = &adaptive {
             room.change(adaptive.limit() as isize - settings.concurrency as isize);
         }

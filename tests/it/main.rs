@@ -10,6 +10,8 @@ mod local;
 mod payloads;
 mod report;
 mod rooms;
+#[cfg(feature = "otlp")]
+mod spans;
 mod sqs;
 mod validate;
 mod worker;

@@ -13,13 +13,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("aws", &[]),
     ("handler", &["message"]),
     ("sns", &["message"]),
+    ("trace", &["message"]),
     ("queue", &["message", "aws"]),
     ("typed", &["handler", "message"]),
     ("journal", &["message", "queue"]),
     ("workload", &["handler", "message"]),
     ("idempotency", &["config", "aws"]),
-    ("batch", &["handler", "message", "sns", "idempotency"]),
-    ("http", &["message", "queue", "config", "shutdown", "telemetry"]),
+    ("batch", &["handler", "message", "sns", "idempotency", "trace"]),
+    ("http", &["message", "queue", "config", "shutdown", "trace"]),
 ];
 
 /// Rooms of the laboratory that must stay pure, and what of ours they may import.

@@ -48,7 +48,7 @@ pub fn named(answer: &[u8]) -> Vec<String> {
     failures.map(|failure| failure["itemIdentifier"].as_str().expect("an id").to_owned()).collect()
 }
 
-fn named_by(invoked: &Invoked) -> Vec<String> {
+pub fn named_by(invoked: &Invoked) -> Vec<String> {
     named(invoked.answer.as_ref().expect("the function answered"))
 }
 

@@ -85,3 +85,38 @@ async fn a_client_that_sends_no_headers_is_dropped() {
     let mut answer = String::new();
     idle.read_to_string(&mut answer).expect("closed by the worker, not by our timeout");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_slow_with_its_body_is_told_so_and_sends_nothing() {
+    use std::io::{Read, Write};
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    let worker = Process::start(&sqs.endpoint, &[("RECEIVE", "off")]);
+    let mut slow = std::net::TcpStream::connect(worker.addr().await).expect("it listens");
+    slow.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    slow.write_all(b"POST /send HTTP/1.1\r\nHost: w\r\nContent-Length: 14\r\n\r\n{\"mess").expect("it reads");
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).expect("an answer before our timeout");
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!(sqs.calls("SendMessageBatch").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_carries_the_trace_of_the_caller_in_both_notations() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    let worker = Process::start(&sqs.endpoint, &[("RECEIVE", "off")]);
+    let addr = worker.addr().await;
+    assert_eq!(status(&super::process::post_in_trace(&addr, r#"{"bodies":["a"]}"#)), 200);
+    assert_eq!(status(&post(&addr, r#"{"bodies":["b"]}"#)), 200);
+    let mut sent = sqs.receive_all("jobs").await;
+    sent.sort_by_key(|message| message.body.clone());
+    let traceparent = |n: usize| match &sent[n].attributes["traceparent"].value {
+        twinscale::message::AttributeValue::Text(text) => text.clone(),
+        bytes => panic!("{bytes:?}"),
+    };
+    assert!(traceparent(0).starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{}", traceparent(0));
+    assert!(!traceparent(0).contains("00f067aa0ba902b7"), "a span of its own");
+    let header = sent[0].trace_header.as_deref().unwrap_or_default();
+    assert!(header.starts_with("Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent="), "{header}");
+    let (own, header) = (traceparent(1), sent[1].trace_header.as_deref().unwrap_or_default());
+    assert_eq!(header[7..15], own[3..11], "a trace that begins here");
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use twinscale::config::Config;
@@ -59,6 +59,8 @@ impl Handler for Obedient {
                 Outcome::Retry { after: Some(Duration::from_millis(900)), reason: "told".into() }
             }
             "reject" => Outcome::reject("told to"),
+            // Mended meanwhile: a message that was rejected once is handled.
+            "mend" if !message.attributes.contains_key(REJECT_REASON) => Outcome::reject("told to"),
             "panic" if message.receive_count == 1 => panic!("told to"),
             "hang" if message.receive_count == 1 => std::future::pending().await,
             "stuck" if message.receive_count == 1 => {
@@ -161,6 +163,30 @@ async fn a_reject_goes_to_the_dead_letter_queue_with_its_reason_and_is_deleted()
     assert_eq!(dead[0].body, "reject");
     assert_eq!(dead[0].attributes[REJECT_REASON].value, AttributeValue::Text("told to".to_owned()));
     assert_eq!(running.handler.times("reject"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rejected_messages_are_moved_back_by_a_task_that_names_the_queue_and_handled() {
+    let sqs = Sqs::start(Duration::from_secs(30), 5).await;
+    sqs.send("jobs", ["mend-1", "mend-2"]).await;
+    let running = start(&sqs, &[]).await;
+    eventually("both are rejected", || sqs.left("dead") == 2 && sqs.left("jobs") == 0).await;
+    let call = |action: &str, body: Value| {
+        let (addr, body) = (sqs.endpoint.trim_start_matches("http://").to_owned(), body.to_string());
+        let head = format!("POST / HTTP/1.1\r\nHost: sqs\r\nConnection: close\r\nX-Amz-Target: AmazonSQS.{action}\r\n");
+        super::process::exchange(&addr, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))
+    };
+    let arn = |queue: &str| format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
+    // Nobody moved them there, so that a task cannot tell where they came from.
+    assert!(call("StartMessageMoveTask", json!({ "SourceArn": arn("dead") })).starts_with("HTTP/1.1 200"));
+    let failed =
+        || call("ListMessageMoveTasks", json!({ "SourceArn": arn("dead") })).contains("CouldNotDetermineMessageSource");
+    eventually("the task has failed", failed).await;
+    assert_eq!(sqs.left("dead"), 2);
+    let named = json!({ "SourceArn": arn("dead"), "DestinationArn": arn("jobs") });
+    assert!(call("StartMessageMoveTask", named).starts_with("HTTP/1.1 200"));
+    let handled = || running.handler.times("mend-1") == 2 && running.handler.times("mend-2") == 2;
+    eventually("both are handled", || handled() && sqs.left("jobs") == 0 && sqs.left("dead") == 0).await;
 }
 
 #[tokio::test]

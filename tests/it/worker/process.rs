@@ -241,6 +241,13 @@ pub fn post(addr: &str, body: &str) -> String {
     )
 }
 
+/// `post` from within the trace of the example in W3C's specification.
+pub fn post_in_trace(addr: &str, body: &str) -> String {
+    let head = "POST /send HTTP/1.1\r\nHost: worker\r\nConnection: close";
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    exchange(addr, &format!("{head}\r\n{trace}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
 pub fn exchange(addr: &str, request: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(addr).expect("it listens");
