@@ -182,11 +182,16 @@ async fn run(state: Arc<State>, from: Arc<Hosted>, task: Arc<MoveTask>) {
         if batch > 0 && messages.is_empty() {
             return task.end("COMPLETED", None);
         }
-        for message in messages {
+        let mut messages = messages.into_iter();
+        while let Some(message) = messages.next() {
             let origin = message.payload.origin.clone();
             let arn = task.destination.as_deref().or(origin.as_deref()).map(str::to_owned);
             let Some(target) = arn.and_then(|arn| state.find_arn(&arn)) else {
-                state.carry(&from, message, origin);
+                // All that was taken out goes back.
+                for message in std::iter::once(message).chain(messages) {
+                    let origin = message.payload.origin.clone();
+                    state.carry(&from, message, origin);
+                }
                 return task.end("FAILED", Some("CouldNotDetermineMessageSource".to_owned()));
             };
             let moved_at = state.clock.now();
