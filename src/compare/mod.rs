@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `load`, `sqs`, `scaling`, `run` and `cost` are pure: they take `now` and their chance as arguments, import nothing
-//! but std, serde and each other downwards, and are shared by the engines.
+//! but std, serde and each other downwards, and are shared by the engines. `report` imports run, cost and advise.
 
 pub mod advise;
 pub mod aws;
