@@ -48,8 +48,12 @@ deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features
 	$(CARGO) deny check bans licenses sources
 
-bench: build ## every speed, size and cost claim, as ratios
+bench: ## every speed, size and cost claim, as ratios (ROUNDS=, MESSAGES=)
 	$(CARGO) bench --locked
+
+bench-peers: ## set up what people use instead, and measure the worker beside it
+	benches/peers/setup.sh || true
+	$(CARGO) bench --locked --bench worker -- peers
 
 chaos: ## 100,000 messages, processes killed at random, 5 % of the calls fail: nothing lost (SEED=, CHAOS_MESSAGES=, CHAOS_KILLS=)
 	CHAOS_MESSAGES=$(CHAOS_MESSAGES) CHAOS_KILLS=$(CHAOS_KILLS) SEED=$(SEED) \
@@ -70,4 +74,4 @@ pictures: compare ## the pictures of the README, from a real run
 	tests/browser/setup.sh
 	node target/browser/page.mjs --pictures docs/pictures $(OUT)/report.html
 
-.PHONY: help build page page-check pictures compare test test-setup test-deploy lint deny bench chaos fuzz
+.PHONY: help build page page-check pictures compare test test-setup test-deploy lint deny bench bench-peers chaos fuzz

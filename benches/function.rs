@@ -1,5 +1,10 @@
 //! What the function costs above the smallest program that `lambda_runtime` allows: cold start (exec to the first
-//! `next`), and the round trip of a batch of ten messages without work.
+//! `next`), the round trip of a batch of ten messages without work, and the size of the stripped binary.
+//!
+//! The two take turns, so that whatever else the machine does meets both alike. Of a loaded machine the smallest time
+//! says most, of a quiet one the median: both are printed.
+//!
+//! `cargo bench --bench function`; `STARTS` (200) and `INVOCATIONS` (3,000) set how often.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,37 +16,46 @@ use serde_json::json;
 use twinscale::compare::local::environment::{Environment, Settings};
 use twinscale::workload::body;
 
-const STARTS: usize = 100;
-const INVOCATIONS: usize = 3000;
-
 #[tokio::main]
 async fn main() {
     let folder = Path::new(env!("CARGO_BIN_EXE_lambda-sqs")).parent().expect("it is in a folder").to_owned();
     let cargo = Command::new(env!("CARGO")).args(["build", "--release", "--example", "smallest_function"]).status();
     assert!(cargo.is_ok_and(|status| status.success()), "the smallest function cannot be built");
-    let ours = settings(folder.join("lambda-sqs"));
-    let smallest = settings(folder.join("examples/smallest_function"));
-    // The two take turns, so that whatever else the machine does meets both alike.
-    let (mut our_starts, mut smallest_starts) = (Vec::new(), Vec::new());
-    for _ in 0..STARTS {
-        our_starts.push(start(&ours).await.init());
-        smallest_starts.push(start(&smallest).await.init());
-    }
-    report("exec to the first next", &mut our_starts, &mut smallest_starts);
+    let (ours, smallest) = (folder.join("lambda-sqs"), folder.join("examples/smallest_function"));
+    let sizes = [&ours, &smallest].map(|file| std::fs::metadata(file).expect("built").len() as f64 / 1e6);
+    println!("size: lambda-sqs {:.1} MB, smallest {:.1} MB: {:.2} times", sizes[0], sizes[1], sizes[0] / sizes[1]);
 
-    let (our_host, smallest_host) = (start(&ours).await, start(&smallest).await);
-    let event = batch_of_ten();
-    let (mut our_trips, mut smallest_trips) = (Vec::new(), Vec::new());
-    for _ in 0..INVOCATIONS {
-        our_trips.push(round_trip(&our_host, &event).await);
-        smallest_trips.push(round_trip(&smallest_host, &event).await);
+    let programs = [settings(ours), settings(smallest)];
+    let mut starts = [Vec::new(), Vec::new()];
+    for turn in 0..setting("STARTS", 200) {
+        for which in in_turn(turn) {
+            starts[which].push(start(&programs[which]).await.init());
+        }
     }
-    report("batch of 10 without work", &mut our_trips, &mut smallest_trips);
+    report("exec to the first next", starts);
+
+    let hosts = [start(&programs[0]).await, start(&programs[1]).await];
+    let event = batch_of_ten();
+    let mut trips = [Vec::new(), Vec::new()];
+    for turn in 0..setting("INVOCATIONS", 3000) {
+        for which in in_turn(turn) {
+            trips[which].push(round_trip(&hosts[which], &event).await);
+        }
+    }
+    report("batch of 10 without work", trips);
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// Which of the two goes first changes each time.
+fn in_turn(turn: usize) -> [usize; 2] {
+    if turn.is_multiple_of(2) { [0, 1] } else { [1, 0] }
 }
 
 fn settings(program: PathBuf) -> Arc<Settings> {
-    let variables = [("WORK_WAIT", "0ms"), ("LOG_LEVEL", "info")];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let variables = [("WORK_WAIT".to_owned(), "0ms".to_owned())].to_vec();
     Arc::new(Settings { program, variables, ..Settings::default() })
 }
 
@@ -75,13 +89,15 @@ fn batch_of_ten() -> Bytes {
     Bytes::from(json!({ "Records": records }).to_string())
 }
 
-fn report(what: &str, ours: &mut [Duration], smallest: &mut [Duration]) {
-    let (our, least) = (median(ours), median(smallest));
-    let ratio = our.as_secs_f64() / least.as_secs_f64();
-    println!("{what}: lambda-sqs {our:.1?}, smallest {least:.1?} (medians of {}), {ratio:.2} times", ours.len());
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+fn report(what: &str, [mut ours, mut smallest]: [Vec<Duration>; 2]) {
+    ours.sort();
+    smallest.sort();
+    for (which, place) in [("least", 0), ("median", ours.len() / 2)] {
+        let (our, least) = (ours[place], smallest[place]);
+        let (ratio, more) = (our.as_secs_f64() / least.as_secs_f64(), (our.as_secs_f64() - least.as_secs_f64()) * 1e6);
+        println!(
+            "{what}, {which} of {}: lambda-sqs {our:.1?}, smallest {least:.1?}: {ratio:.2} times, {more:+.0} µs",
+            ours.len()
+        );
+    }
 }
