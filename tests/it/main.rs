@@ -10,7 +10,7 @@ mod local;
 mod payloads;
 mod report;
 mod rooms;
-#[cfg(feature = "otlp")]
+mod simulated;
 mod spans;
 mod sqs;
 mod validate;

@@ -121,7 +121,7 @@ impl Policy for ScaledJob {
 /// How running jobs are taken off the jobs that the queue asks for. Where messages in flight count (SQS' default) use
 /// `default`; with `scaleOnInFlight: false` use `accurate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Strategy {
     /// What the queue asks for, less the jobs that run.
     #[default]

@@ -20,6 +20,13 @@ pub(super) struct Counted {
     pub change_visibility: u64,
 }
 
+impl Counted {
+    /// Requests that moved a message.
+    pub fn moving(&self) -> u64 {
+        self.send + self.receive + self.delete + self.change_visibility
+    }
+}
+
 /// The books of one target.
 pub(super) struct Books {
     pub sent: u64,

@@ -30,9 +30,11 @@ pub fn run(scenario: &Scenario) -> Run {
     for (name, target) in [("EKS", &eks), ("Lambda", &lambda)] {
         if target.drain_seconds.is_none() {
             let open = target.messages.sent - target.messages.done - target.messages.rejected;
-            let limit = scenario.limit.as_secs();
-            warnings
-                .push(format!("{name} had not drained after {limit} s: {open} of the messages sent by then were open"));
+            let open = format!("{open} of the messages sent by then were open");
+            warnings.push(match target.unavailable.get("drain_seconds").filter(|why| *why == STUCK) {
+                Some(stuck) => format!("{name} can never drain: {stuck}, and {open}"),
+                None => format!("{name} had not drained after {} s: {open}", scenario.limit.as_secs()),
+            });
         }
     }
     Run {
@@ -80,6 +82,9 @@ struct Used {
     unavailable: &'static [(&'static str, &'static str)],
 }
 
+/// Why a run ended before its limit.
+const STUCK: &str = "for 13 hours nothing was sent, received, deleted or given back";
+
 fn play(scenario: &Scenario, mut stage: Stage, mut host: impl Host) -> Target {
     host.open(&mut stage);
     let mut ended = None;
@@ -93,6 +98,9 @@ fn play(scenario: &Scenario, mut stage: Stage, mut host: impl Host) -> Target {
         if stage.is_over() && host.at_floor() {
             ended = Some(stage.now);
             stage.sample(host.capacity());
+            break;
+        }
+        if stage.is_stuck() {
             break;
         }
     }
@@ -133,7 +141,8 @@ fn story(mut stage: Stage, host: &impl Host, ended: Option<Duration>) -> Target 
     let mut unavailable: BTreeMap<String, String> =
         used.unavailable.iter().map(|(field, why)| ((*field).to_owned(), (*why).to_owned())).collect();
     if !over {
-        unavailable.insert("drain_seconds".to_owned(), "the queue had not drained at the scenario's limit".to_owned());
+        let why = if stage.is_stuck() { STUCK } else { "the queue had not drained at the scenario's limit" };
+        unavailable.insert("drain_seconds".to_owned(), why.to_owned());
     }
     if ended.is_none() {
         unavailable.insert("floor_seconds".to_owned(), "capacity was not back at the scenario's limit".to_owned());

@@ -15,6 +15,8 @@ use crate::handler::Outcome;
 use crate::workload::{Work, mix, unit};
 
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// With nothing moving for this long nothing ever will: no message is hidden for more than 12 hours.
+const STUCK_AFTER: Duration = Duration::from_secs(13 * 3600);
 
 /// How an attempt at a message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub(super) struct Stage<'a> {
     /// Counts of the past, as long as scaling still sees them.
     past: VecDeque<(Duration, Counts)>,
     brought: Vec<Received<u32>>,
+    /// Requests that moved a message, at a sample, and since when there are so many.
+    moved: (u64, Duration),
 }
 
 impl<'a> Stage<'a> {
@@ -80,6 +84,7 @@ impl<'a> Stage<'a> {
             staleness: queue.counts_staleness,
             past: VecDeque::new(),
             brought: Vec::new(),
+            moved: (0, Duration::ZERO),
         };
         stage.plan_arrival();
         stage.agenda.plan(Duration::ZERO, Event::Sample);
@@ -89,6 +94,11 @@ impl<'a> Stage<'a> {
     /// Every message was sent and has met its fate.
     pub fn is_over(&mut self) -> bool {
         self.books.open() == 0 && self.arrivals.peek().is_none()
+    }
+
+    /// Everything was sent, messages are open, and for long nothing has moved.
+    pub fn is_stuck(&mut self) -> bool {
+        self.now > self.moved.1 + STUCK_AFTER && self.books.open() > 0 && self.arrivals.peek().is_none()
     }
 
     /// Sends what the load sends now, in batches of 10.
@@ -124,6 +134,10 @@ impl<'a> Stage<'a> {
             while self.past.get(1).is_some_and(|(at, _)| *at + self.staleness <= self.now) {
                 self.past.pop_front();
             }
+        }
+        let moved = self.books.requests.moving();
+        if moved != self.moved.0 {
+            self.moved = (moved, self.now);
         }
         self.agenda.plan(self.now + SAMPLE_EVERY, Event::Sample);
     }
