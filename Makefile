@@ -7,6 +7,7 @@ SPEED    ?= 10
 OUT      ?= out
 REPORT   ?= $(OUT)/report.html
 ARGS     ?=
+AGREEMENT_SPEED ?= 1
 CARGO    ?= cargo
 SEED     ?= 1
 SECONDS  ?= 20
@@ -44,6 +45,11 @@ lint: ## formatting, clippy, all features and none
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P tests/deploy .ci/run $$(git ls-files '*.sh'); \
 	else echo "lint: shellcheck is not here, so that no script was looked at"; fi
 
+agreement: build ## local against simulated, in full size and real time (AGREEMENT_SPEED=), and docs/agreement.md
+	AGREEMENT_TABLE=docs/agreement.md AGREEMENT_SPEED=$(AGREEMENT_SPEED) \
+	AGREEMENT_MACHINE="$$(uname -sm), $$(nproc) processors, $$(date -u +%F)" \
+	$(CARGO) test --release --locked --test it agreement -- --ignored --nocapture
+
 deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features
 	$(CARGO) deny check bans licenses sources
@@ -74,4 +80,4 @@ pictures: compare ## the pictures of the README, from a real run
 	tests/browser/setup.sh
 	node target/browser/page.mjs --pictures docs/pictures $(OUT)/report.html
 
-.PHONY: help build page page-check pictures compare test test-setup test-deploy lint deny bench bench-peers chaos fuzz
+.PHONY: help build agreement page page-check pictures compare test test-setup test-deploy lint deny bench bench-peers chaos fuzz

@@ -15,6 +15,10 @@ use uuid::Uuid;
 use crate::handler::{Handler, Outcome};
 use crate::message::Message;
 
+mod empirical;
+
+pub use empirical::Empirical;
+
 /// Makes the handler that both hosts run.
 pub fn handler(work: Work) -> impl Handler {
     Workload { work, computing: AtomicU32::new(0) }
@@ -134,6 +138,8 @@ pub enum Wait {
         /// Standard deviation of the logarithm.
         sigma: f64,
     },
+    /// As measured: `empirical:0s=0,1s=30,2.5s=70` (so many messages up to each time).
+    Empirical(Empirical),
 }
 
 /// The luck of one attempt at one message.
@@ -192,25 +198,27 @@ impl Wait {
     /// Draws from two independent numbers, each in 0..1. Only `libm` and exact operations, so the result is the same
     /// on every machine.
     fn draw(&self, u: f64, v: f64) -> Duration {
-        match *self {
-            Self::Constant(wait) => wait,
-            Self::Uniform { min, max } => min + (max - min).mul_f64(u),
+        match self {
+            Self::Constant(wait) => *wait,
+            Self::Uniform { min, max } => *min + (*max - *min).mul_f64(u),
             Self::Lognormal { median, sigma } => {
                 // Box–Muller; 1 − u is in (0, 1], so the logarithm is finite.
                 let normal = libm::sqrt(-2.0 * libm::log(1.0 - u)) * libm::cos(TAU * v);
                 // A day bounds what one message can take, whatever sigma is.
                 Duration::from_secs_f64((median.as_secs_f64() * libm::exp(sigma * normal)).min(86_400.0))
             }
+            Self::Empirical(measured) => measured.quantile(u),
         }
     }
 
     /// The same distribution, `factor` times as long.
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Self {
-        match *self {
+        match self {
             Self::Constant(wait) => Self::Constant(wait.mul_f64(factor)),
             Self::Uniform { min, max } => Self::Uniform { min: min.mul_f64(factor), max: max.mul_f64(factor) },
-            Self::Lognormal { median, sigma } => Self::Lognormal { median: median.mul_f64(factor), sigma },
+            Self::Lognormal { median, sigma } => Self::Lognormal { median: median.mul_f64(factor), sigma: *sigma },
+            Self::Empirical(measured) => Self::Empirical(measured.scaled(factor)),
         }
     }
 }
@@ -274,6 +282,7 @@ impl std::str::FromStr for Wait {
                 }
                 Ok(Self::Lognormal { median: parse_duration(median).ok_or_else(advice)?, sigma })
             }
+            "empirical" => Empirical::parse(rest).map(Self::Empirical).ok_or_else(advice),
             _ => Err(advice()),
         }
     }
@@ -285,6 +294,7 @@ impl From<Wait> for String {
             Wait::Constant(wait) => format!("constant:{}", format_duration(wait)),
             Wait::Uniform { min, max } => format!("uniform:{}-{}", format_duration(min), format_duration(max)),
             Wait::Lognormal { median, sigma } => format!("lognormal:{},{sigma}", format_duration(median)),
+            Wait::Empirical(measured) => format!("empirical:{}", measured.write()),
         }
     }
 }
@@ -393,7 +403,8 @@ mod tests {
 
     #[test]
     fn waits_are_read_as_they_are_written_and_mistakes_say_what_to_write() {
-        for text in ["constant:10ms", "uniform:1s-2500ms", "lognormal:1500ms,0.4", "constant:0s"] {
+        for text in ["constant:10ms", "uniform:1s-2500ms", "lognormal:1500ms,0.4", "constant:0s", "empirical:0s=0,1s=3"]
+        {
             let wait: Wait = text.parse().expect(text);
             assert_eq!(String::from(wait), text);
         }

@@ -36,8 +36,15 @@ pub struct Prices {
     pub fargate_memory: Price,
     /// A GB of logs taken in.
     pub logs: Price,
+    /// Lambda's fee on a USD of Managed Instances.
+    pub managed_instances_fee: Price,
     /// On-demand nodes.
     pub instances: BTreeMap<String, Instance>,
+    /// Where `instances` were read.
+    pub instances_source: String,
+    /// How a bill is made of them; flags win over a file's.
+    #[serde(default)]
+    pub options: Options,
 }
 
 /// The price of one thing, which may fall with the quantity of a month.
@@ -103,6 +110,8 @@ pub struct Options {
     pub control_plane_share: f64,
     /// The function runs on arm (true: what this project deploys).
     pub arm: bool,
+    /// What Lambda Managed Instances run on: a key of [`Prices::instances`].
+    pub managed_instance: String,
     /// Bytes of logs a message (0: logs are left out).
     pub log_bytes: f64,
     /// The run is a stretch of an even load, and the month is made of such stretches; otherwise every day has the run
@@ -117,8 +126,19 @@ impl Default for Options {
             hosting: Hosting::Fargate,
             control_plane_share: 1.0,
             arm: true,
+            managed_instance: "m7g.large".to_owned(),
             log_bytes: 0.0,
             even_load: false,
+        }
+    }
+}
+
+impl Options {
+    /// The type of node that pods are packed on, if they are.
+    pub fn node(&self) -> Option<&str> {
+        match &self.hosting {
+            Hosting::Fargate => None,
+            Hosting::Nodes { instance, .. } => Some(instance),
         }
     }
 }

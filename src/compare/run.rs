@@ -62,6 +62,9 @@ pub struct Target {
     pub latency_seconds: Option<Latency>,
     /// The distribution behind `latency_seconds`: counts by upper bound in seconds, ascending.
     pub latency_histogram: Vec<Bucket>,
+    /// How long handlers took, of every attempt that ended: counts by upper bound, like `latency_histogram`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handler_seconds_histogram: Vec<Bucket>,
     /// At least one a scenario second.
     pub samples: Vec<Sample>,
     /// Every look of a scaler at the queue, whether it asked for another capacity or not, with what explains it.
@@ -74,7 +77,7 @@ pub struct Target {
     pub requests: Requests,
     /// What is billed.
     pub usage: Usage,
-    /// Highest delay of our own timers on this machine, in scenario seconds: the local engine's error bar.
+    /// Highest delay of timers, sends and pod starts on this machine, in scenario seconds: the local engine's error bar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overhead_seconds: Option<f64>,
     /// What the same scenario came to with other luck; absent after a run with one seed.
@@ -139,18 +142,43 @@ pub fn latencies(mut all: Vec<Duration>) -> (Option<Latency>, Vec<Bucket>) {
     let Some(max) = all.last() else { return (None, Vec::new()) };
     let at = |percent: usize| all[(all.len() * percent).div_ceil(100).max(1) - 1].as_secs_f64();
     let summary = Latency { p50: at(50), p90: at(90), p95: at(95), p99: at(99), max: max.as_secs_f64() };
+    (Some(summary), histogram(all.iter().map(|latency| (*latency, 1))))
+}
+
+/// Counts of times by bucket.
+pub fn histogram(times: impl IntoIterator<Item = (Duration, u64)>) -> Vec<Bucket> {
     let mut buckets: BTreeMap<u128, u64> = BTreeMap::new();
-    for latency in &all {
-        *buckets.entry(two_digits(latency.as_nanos().div_ceil(1_000_000))).or_default() += 1;
+    for (time, count) in times {
+        *buckets.entry(two_digits(time.as_nanos().div_ceil(1_000_000))).or_default() += count;
     }
-    let buckets = buckets.into_iter().map(|(ms, count)| Bucket { le: ms as f64 / 1000.0, count }).collect();
-    (Some(summary), buckets)
+    buckets.into_iter().map(|(ms, count)| Bucket { le: ms as f64 / 1000.0, count }).collect()
 }
 
 /// Rounds up to two significant digits.
-pub(crate) fn two_digits(value: u128) -> u128 {
-    let step = 10_u128.pow(value.checked_ilog10().unwrap_or(0).saturating_sub(1));
+fn two_digits(value: u128) -> u128 {
+    let step = step(value);
     value.div_ceil(step) * step
+}
+
+/// One in the second significant digit.
+fn step(value: u128) -> u128 {
+    10_u128.pow(value.checked_ilog10().unwrap_or(0).saturating_sub(1))
+}
+
+/// The edges of a histogram's buckets, gaps included, and the counts between each and the one before it: what a
+/// distribution function is drawn through.
+pub fn edges(histogram: &[Bucket]) -> Vec<(Duration, u64)> {
+    let mut edges: Vec<(u128, u64)> = Vec::new();
+    for bucket in histogram {
+        let upper = (bucket.le.max(0.0) * 1000.0).round() as u128;
+        // Just below, a power of ten has one digit less: 100 ms ends a bucket that begins at 99 ms.
+        let lower = upper.saturating_sub(step(upper.saturating_sub(1)));
+        if edges.last().is_none_or(|(before, _)| *before < lower) {
+            edges.push((lower, 0));
+        }
+        edges.push((upper, bucket.count));
+    }
+    edges.into_iter().map(|(ms, count)| (Duration::from_millis(ms as u64), count)).collect()
 }
 
 /// One bucket of a histogram.
@@ -251,5 +279,14 @@ mod tests {
         assert!(buckets.is_sorted_by(|a, b| a.le < b.le));
         assert_eq!(buckets.last().map(|bucket| bucket.le), Some(2.0));
         assert_eq!(latencies(Vec::new()), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_histogram_has_an_edge_on_both_sides_of_every_bucket() {
+        let millis = |ms: u64| Duration::from_millis(ms);
+        let buckets = histogram([(millis(10), 3), (millis(11), 2), (millis(100), 4), (millis(1210), 1)]);
+        let edges = edges(&buckets);
+        let expected = [(9, 0), (10, 3), (11, 2), (99, 0), (100, 4), (1200, 0), (1300, 1)];
+        assert_eq!(edges, expected.map(|(ms, count)| (millis(ms), count)));
     }
 }

@@ -430,11 +430,8 @@ static DEPLOYED: LazyLock<Scenario> = LazyLock::new(|| {
         },
         limit: Duration::from_secs(3600),
     };
-    for (kind, file, text) in [
-        (Manifest::ScaledObject, "scaledobject.yaml", include_str!("../../eks/base/scaledobject.yaml")),
-        (Manifest::Deployment, "deployment.yaml", include_str!("../../eks/base/deployment.yaml")),
-        (Manifest::Template, "template.yaml", include_str!("../../sam/template.yaml")),
-    ] {
+    for kind in [Manifest::ScaledObject, Manifest::Deployment, Manifest::Template] {
+        let (file, text) = manifests::deployed(kind);
         let read = scenario.take_manifest(kind, file, text);
         // Compiled in, and read by a test: this can only fail for whoever has just edited the file.
         read.unwrap_or_else(|error| panic!("this project's own manifest cannot be read: {error}"));

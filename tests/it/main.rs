@@ -1,5 +1,7 @@
 //! All integration tests in one binary: one link, one place for what they share.
 
+mod advice;
+mod agreement;
 mod aws;
 mod cli;
 mod conformance;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::compare::run::{Decision, Messages, Requests, Sample, Target, Usage, latencies};
+use crate::compare::run::{Decision, Messages, Requests, Sample, Target, Usage, histogram, latencies};
 use crate::queue::Depth;
 
 /// A record as the journal writes it.
@@ -24,6 +24,7 @@ struct Ended {
     receive_count: u32,
     sent: Option<u64>,
     received: u64,
+    started: Option<u64>,
     finished: u64,
     outcome: String,
     host: String,
@@ -130,12 +131,13 @@ impl Books {
         }
         let all =
             first_done.values().filter_map(|(sent, done)| Some(Duration::from_millis(done.saturating_sub((*sent)?))));
-        let (latency, histogram) = latencies(all.collect());
+        let (latency, latency_histogram) = latencies(all.collect());
         let rejects = self.attempts.values().filter(|attempt| attempt.outcome == "reject");
         let deletes = first_done.values().map(|(_, done)| *done).chain(rejects.map(|attempt| attempt.finished));
         let last_delete = deletes.max();
         // A function's floor is that nothing is under way.
         let last = self.attempts.values().map(|attempt| attempt.finished).max().filter(|_| self.host == "function");
+        let handled = self.attempts.values().filter_map(|attempt| attempt.finished.checked_sub(attempt.started?));
         let samples: Vec<Sample> = self.looks.iter().map(|(at, depth)| self.sample(*at, since(*at), *depth)).collect();
         let peak_in_journal =
             self.attempts.values().map(|attempt| self.capacity(attempt.received)).max().unwrap_or_default();
@@ -156,7 +158,8 @@ impl Books {
             drain_seconds: last_delete.filter(|_| drained).map(|at| since(at).as_secs_f64()),
             floor_seconds: last.filter(|_| drained).map(|at| since(at).as_secs_f64()),
             latency_seconds: latency,
-            latency_histogram: histogram,
+            latency_histogram,
+            handler_seconds_histogram: histogram(handled.map(|took| (Duration::from_millis(took), 1))),
             peak_capacity: samples.iter().map(|sample| sample.capacity).max().unwrap_or_default().max(peak_in_journal),
             samples,
             decisions,
@@ -274,6 +277,14 @@ mod tests {
         books.sent = 3;
         records.iter().for_each(|record| books.record(record));
         books
+    }
+
+    #[test]
+    fn handlers_took_from_started_to_finished() {
+        let started = attempt("a", 1, "p", (10, 2000), "done").replace("\"started\":null", "\"started\":1000500");
+        let target = books(&[started, attempt("b", 1, "p", (10, 20), "retry")]).close(false, 2, 10);
+        let handled: Vec<_> = target.handler_seconds_histogram.iter().map(|bucket| (bucket.le, bucket.count)).collect();
+        assert_eq!(handled, [(1.5, 1)], "what never started took no time");
     }
 
     #[test]

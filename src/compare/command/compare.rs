@@ -1,7 +1,7 @@
 //! `twinscale compare`: one scenario through both targets.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::aws::Deployed;
 use super::live::Live;
 use super::output::{self, Format};
+use super::pricing::Pricing;
 use super::progress::Bars;
 use super::seeds;
 use super::{CommandError, STOPPED};
 use crate::compare::cost::Prices;
 use crate::compare::local;
-use crate::compare::prices;
-use crate::compare::run::Run;
+use crate::compare::run::{self, Bucket, Run};
 use crate::compare::scenario::Scenario;
 use crate::compare::scenario::manifests::Manifest;
-use crate::workload::{Wait, parse_duration};
+use crate::workload::{Empirical, Wait, parse_duration};
 
 /// Run one workload through EKS with KEDA and through Lambda, and compare them
 #[derive(Args, Debug)]
@@ -53,9 +53,6 @@ pub struct Compare {
     /// Write run.json and report.html into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Prices for the bill, in the form of prices/us-east-1.toml [default: that file]
-    #[arg(long, value_name = "FILE")]
-    prices: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -67,6 +64,8 @@ pub struct Compare {
     seeds: u64,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    pricing: Pricing,
     #[command(flatten)]
     deployed: Deployed,
     /// Folder of the binaries twinscale-worker, lambda-sqs and lambda-http [default: beside this program]
@@ -87,6 +86,9 @@ pub struct Overrides {
     /// Time that a message waits: 10ms, uniform:1s-2.5s, lognormal:1.5s,0.4 (median, sigma)
     #[arg(long, value_name = "TIME")]
     work: Option<Wait>,
+    /// Times that handlers took, as an earlier run measured them, in place of wait and processor time
+    #[arg(long, value_name = "RUN.JSON", conflicts_with = "work")]
+    handler_times: Option<PathBuf>,
     /// Messages worked on at once in a pod, and in a function's batch
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
@@ -129,6 +131,15 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Overrides {
+    /// The user's file of that kind.
+    pub fn manifest(&self, kind: Manifest) -> Option<PathBuf> {
+        match kind {
+            Manifest::ScaledObject => self.scaled_object.clone(),
+            Manifest::Deployment => self.deployment.clone(),
+            Manifest::Template => self.template.clone(),
+        }
+    }
+
     /// The scenario with these in it, checked, and warnings about what the model does not cover.
     pub fn resolve(&self, name: &str) -> Result<(Scenario, Vec<String>), CommandError> {
         let mut scenario = Scenario::read(name)?;
@@ -148,6 +159,10 @@ impl Overrides {
         if let Some(wait) = &self.work {
             scenario.work.wait = wait.clone();
         }
+        if let Some(path) = &self.handler_times {
+            // What was measured holds the computing too.
+            (scenario.work.wait, scenario.work.cpu) = (handler_times(path)?, Duration::ZERO);
+        }
         if let Some(concurrency) = self.concurrency {
             (scenario.eks.pod.concurrency, scenario.lambda.in_host_concurrency) = (concurrency, concurrency);
         }
@@ -155,11 +170,29 @@ impl Overrides {
     }
 }
 
+/// The distribution of handler times in a run, of both targets together.
+fn handler_times(path: &Path) -> Result<Wait, CommandError> {
+    let run = output::read(path)?;
+    let mut histogram: Vec<Bucket> = Vec::new();
+    run.targets.iter().for_each(|(_, target)| histogram.extend(&target.handler_seconds_histogram));
+    let times = histogram.iter().map(|bucket| (Duration::from_secs_f64(bucket.le.clamp(0.0, 86_400.0)), bucket.count));
+    match Empirical::of(run::edges(&run::histogram(times))) {
+        Some(measured) => Ok(Wait::Empirical(measured)),
+        None => Err(CommandError::Flag {
+            flag: "--handler-times",
+            what: format!(
+                "{} has no handler_seconds_histogram: write a run of --engine aws with --journal-queue-url, or of --engine simulated",
+                path.display()
+            ),
+        }),
+    }
+}
+
 impl Compare {
     /// Runs the scenario, prints the report, and writes the files.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let (scenario, mut warnings) = self.overrides.resolve(&self.scenario)?;
-        let prices = prices::read(self.prices.as_deref())?;
+        let prices = self.pricing.read()?;
         if self.seeds > 1 && self.engine != Engine::Simulated {
             let what = "only the simulated engine has other luck at no cost: add --engine simulated".to_owned();
             return Err(CommandError::Flag { flag: "--seeds", what });

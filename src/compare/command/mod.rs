@@ -13,11 +13,14 @@ use super::validate::{self, Validate};
 
 mod advise;
 mod aws;
+mod break_even;
 mod compare;
 mod live;
 mod output;
+mod pricing;
 mod progress;
 mod report;
+mod search;
 mod seeds;
 mod sqs;
 
@@ -54,7 +57,7 @@ Exit codes: 0 all went well, 1 messages were lost or never drained, 64 bad input
 enum Command {
     Compare(Box<Compare>),
     Advise(Box<advise::Advise>),
-    BreakEven(Box<advise::BreakEven>),
+    BreakEven(Box<break_even::BreakEven>),
     Report(Report),
     Sqs(Sqs),
     Validate(Validate),

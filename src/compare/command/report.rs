@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::output::{self, Format};
-use crate::compare::prices;
+use super::pricing::Pricing;
 
 /// Show runs again, or several on one page, whatever engine and day they are from
 #[derive(Args, Debug)]
@@ -21,9 +21,8 @@ pub struct Report {
     /// Write report.html with all of them into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Prices for the bill, in the form of prices/us-east-1.toml [default: that file]
-    #[arg(long, value_name = "FILE")]
-    prices: Option<PathBuf>,
+    #[command(flatten)]
+    pricing: Pricing,
     /// How to print them
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -33,7 +32,7 @@ impl Report {
     /// Reads the runs, prints them, and writes the page.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
         let runs = self.runs.iter().map(|path| output::read(path)).collect::<Result<Vec<_>, _>>()?;
-        let prices = prices::read(self.prices.as_deref())?;
+        let prices = self.pricing.read()?;
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder)
                 .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;

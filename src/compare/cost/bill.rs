@@ -45,7 +45,8 @@ pub struct Line {
 }
 
 /// The worker's bill; `None` if the run has no such target.
-pub fn bill_eks(run: &Run, prices: &Prices, options: &Options) -> Option<Bill> {
+pub fn bill_eks(run: &Run, prices: &Prices) -> Option<Bill> {
+    let options = &prices.options;
     let target = run.targets.eks.as_ref()?;
     let days = Days::of(run, target, options);
     let minimum = number(run, "/eks/keda/idleReplicaCount").unwrap_or(days.setting("/eks/keda/minReplicaCount"));
@@ -62,12 +63,16 @@ pub fn bill_eks(run: &Run, prices: &Prices, options: &Options) -> Option<Bill> {
 }
 
 /// The function's bill; `None` if the run has no such target.
-pub fn bill_lambda(run: &Run, prices: &Prices, options: &Options) -> Option<Bill> {
+pub fn bill_lambda(run: &Run, prices: &Prices) -> Option<Bill> {
+    let options = &prices.options;
     let target = run.targets.lambda.as_ref()?;
     let days = Days::of(run, target, options);
     let mut lines = Lines { prices, options, lines: Vec::new() };
     let duration = if options.arm { &prices.lambda_arm } else { &prices.lambda_x86 };
-    lines.add("Lambda duration", days.month(target.usage.gb_seconds.unwrap_or(0.0)), duration);
+    match target.usage.instance_seconds {
+        Some(seconds) => lines.managed_instances(&days, seconds),
+        None => lines.add("Lambda duration", days.month(target.usage.gb_seconds.unwrap_or(0.0)), duration),
+    }
     lines.add("Lambda requests", days.month(target.usage.invocations.unwrap_or(0) as f64), &prices.lambda_requests);
     let provisioned = number(run, "/lambda/mapping/ProvisionedPollerConfig/MinimumPollers");
     if let Some(minimum) = provisioned {
@@ -129,6 +134,26 @@ impl Lines<'_> {
         });
     }
 
+    /// Nodes, or what Lambda's Managed Instances run on, by the hour.
+    fn instances(&mut self, item: String, name: &str, hours: f64, discount: f64) -> f64 {
+        let Some(instance) = self.prices.instances.get(name) else { return 0.0 };
+        let usd = hours * instance.usd_per_hour * (1.0 - discount);
+        let source = self.prices.instances_source.clone();
+        self.lines.push(Line { item, quantity: hours, unit: "hour".to_owned(), usd, source });
+        usd
+    }
+
+    /// Lambda Managed Instances: EC2 by the hour, never fewer than three, and Lambda's fee on it.
+    fn managed_instances(&mut self, days: &Days<'_>, seconds: f64) {
+        let name = self.options.managed_instance.clone();
+        let environments = days.setting("/lambda/managed/min_environments");
+        let minimum =
+            (environments / days.setting("/lambda/managed/environments_per_instance").max(1.0)).ceil().max(3.0);
+        let hours = days.month((seconds + days.idle * minimum) / 3600.0);
+        let usd = self.instances(format!("Managed Instances, {name}"), &name, hours, 0.0);
+        self.add("Managed Instances fee", usd, &self.prices.managed_instances_fee);
+    }
+
     /// Pods by themselves on Fargate, or packed on nodes as many as are needed at each moment.
     fn pods(&mut self, days: &Days<'_>, minimum: f64) {
         let (vcpu, gib) = (days.setting("/eks/pod/cpu_limit"), days.setting("/eks/pod/memory_mib") / 1024.0);
@@ -147,15 +172,11 @@ impl Lines<'_> {
                 let a_node = by_cpu.min(by_memory).max(1.0);
                 let nodes = |pods: f64| (pods / a_node).ceil();
                 let pairs = days.target.samples.windows(2);
-                let busy: f64 = pairs.map(|pair| nodes(pair[0].capacity.into()) * (pair[1].t - pair[0].t)).sum();
+                let packed = pairs.map(|pair| nodes(pair[0].capacity.into()) * (pair[1].t - pair[0].t));
+                // Where the run had nodes of its own, these; otherwise as many as its pods need at each moment.
+                let busy = days.target.usage.instance_seconds.unwrap_or_else(|| packed.sum());
                 let hours = days.month((busy + days.idle * nodes(minimum)) / 3600.0);
-                self.lines.push(Line {
-                    item: format!("{instance}, {a_node} pods a node"),
-                    quantity: hours,
-                    unit: "hour".to_owned(),
-                    usd: hours * node.usd_per_hour * (1.0 - spot_discount),
-                    source: "aws/karpenter-provider-aws, zz_generated.pricing_aws.go".to_owned(),
-                });
+                self.instances(format!("{instance}, {a_node} pods a node"), instance, hours, *spot_discount);
             }
         }
     }

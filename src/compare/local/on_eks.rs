@@ -57,6 +57,7 @@ pub async fn run(
     let at = timeline.now();
     let (left, replicas) = (queues.counts(), pods.replicas());
     timeline.finish(at, left, replicas);
+    timeline.was_late(pods.late(timeline.origin()));
     let lived = pods.pod_time(place.clock.now()).saturating_sub(before);
     let tail = if drained { tail::idle(policy, at, replicas, minimum) } else { Tail::default() };
     let pod_seconds = (lived + tail.capacity_time).as_secs_f64();

@@ -16,7 +16,6 @@ use super::clock::Clock;
 use super::guard;
 use super::kubernetes::CrashBackOff;
 use super::pods::Template;
-use crate::workload::mix;
 
 /// How often a starting process is asked whether it is ready, by the machine's clock.
 const PROBE: Duration = Duration::from_millis(10);
@@ -41,6 +40,8 @@ pub struct Life {
     pub clock: Clock,
     /// Its UID.
     pub uid: u64,
+    /// What a process takes until it is Ready, which is a part of the start delay.
+    pub head_start: Duration,
     /// Cancelled when it is deleted.
     pub delete: CancellationToken,
 }
@@ -50,7 +51,7 @@ impl Life {
     pub async fn live(self, note: impl Fn(Change)) {
         let (template, clock) = (&self.template, &self.clock);
         let mut back_off = CrashBackOff::default();
-        let mut start_at = clock.now() + template.start_delay.drawn(mix(template.seed ^ self.uid));
+        let mut start_at = clock.now() + template.start_delay(self.uid).saturating_sub(self.head_start);
         let mut ended: Option<Duration> = None;
         loop {
             tokio::select! {

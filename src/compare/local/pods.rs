@@ -23,7 +23,7 @@ pub struct Template {
     pub program: PathBuf,
     /// Its whole environment but for `HTTP_ADDR` and `HTTP_ADDR_FILE`; nothing is inherited.
     pub variables: Vec<(String, String)>,
-    /// From creation to the start of the container: scheduling, a new node, the image.
+    /// From creation to a Ready pod: scheduling, a new node, the image, the process.
     pub start_delay: Wait,
     /// Seed of the start delays.
     pub seed: u64,
@@ -33,6 +33,13 @@ pub struct Template {
     pub folder: PathBuf,
     /// Whether to keep what they print.
     pub keep_logs: bool,
+}
+
+impl Template {
+    /// The start delay of the pod with this UID: the same in every run.
+    pub fn start_delay(&self, uid: u64) -> Duration {
+        self.start_delay.drawn(mix(self.seed ^ uid))
+    }
 }
 
 /// Pods of one template, as many as were asked for. Dropping it kills them all.
@@ -53,12 +60,15 @@ struct State {
     terminating: Vec<Pod>,
     /// Lifetimes of the pods that are gone, summed.
     ended: Duration,
+    /// What the last process took from its start until it was Ready.
+    start_took: Duration,
     warnings: Vec<String>,
 }
 
 struct Pod {
     candidate: Candidate,
     pid: Option<u32>,
+    started: Option<Duration>,
     address: Option<SocketAddr>,
     delete: CancellationToken,
     /// Aborted on drop, which kills the process.
@@ -90,7 +100,8 @@ impl Deployment {
             // A UID is chance; here it is drawn from the number, so that a run can be repeated.
             let uid = mix(state.created);
             let delete = CancellationToken::new();
-            let life = Life { template: self.template.clone(), clock: self.clock, uid, delete: delete.clone() };
+            let (template, head_start) = (self.template.clone(), state.start_took);
+            let life = Life { template, clock: self.clock, uid, head_start, delete: delete.clone() };
             let weak = Arc::downgrade(self);
             let task = self.tasks.spawn(async move {
                 let back = weak.clone();
@@ -106,7 +117,14 @@ impl Deployment {
             });
             let phase = Phase::Pending;
             let candidate = Candidate { uid, phase, ready: None, siblings: 1, restarts: 0, created: now };
-            state.pods.push(Pod { candidate, pid: None, address: None, delete, _task: AbortOnDropHandle::new(task) });
+            state.pods.push(Pod {
+                candidate,
+                pid: None,
+                started: None,
+                address: None,
+                delete,
+                _task: AbortOnDropHandle::new(task),
+            });
         }
     }
 
@@ -136,6 +154,17 @@ impl Deployment {
         let state = self.state();
         let alive = state.pods.iter().chain(&state.terminating);
         state.ended + alive.map(|pod| now.saturating_sub(pod.candidate.created)).sum::<Duration>()
+    }
+
+    /// How much later than their start delay the pods made since `origin` were Ready, at most: the machine's doing.
+    pub fn late(&self, origin: Duration) -> Duration {
+        let state = self.state();
+        let made = state.pods.iter().map(|pod| pod.candidate).filter(|pod| pod.created >= origin);
+        let late = made.filter_map(|pod| {
+            let due = pod.created + self.template.start_delay(pod.uid);
+            Some(pod.ready?.saturating_sub(due))
+        });
+        late.max().unwrap_or_default()
     }
 
     /// Waits until every pod is Ready.
@@ -172,16 +201,18 @@ impl Deployment {
     }
 
     fn note(&self, uid: u64, change: Change) {
+        let now = self.clock.now();
         let mut state = self.state();
-        let State { pods, terminating, warnings, .. } = &mut *state;
+        let State { pods, terminating, start_took, warnings, .. } = &mut *state;
         if let Some(pod) = pods.iter_mut().chain(terminating).find(|pod| pod.candidate.uid == uid) {
             match change {
                 Change::Started(pid) => {
                     pod.candidate.phase = Phase::Running;
-                    pod.pid = Some(pid);
+                    (pod.pid, pod.started) = (Some(pid), Some(now));
                 }
                 Change::Ready(address) => {
-                    pod.candidate.ready = Some(self.clock.now());
+                    *start_took = now.saturating_sub(pod.started.unwrap_or(now));
+                    pod.candidate.ready = Some(now);
                     pod.address = Some(address);
                 }
                 Change::Ended(how) => {

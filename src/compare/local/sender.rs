@@ -28,6 +28,7 @@ pub async fn send(scenario: &Scenario, client: &Client, timeline: &Timeline) -> 
                 }
             }
         }
+        timeline.was_late(timeline.now().saturating_sub(arrival.at));
     }
     warnings
 }

@@ -28,7 +28,7 @@ pub struct Told {
     pub samples: Vec<Sample>,
     /// Every look, whether it changed the capacity or not.
     pub decisions: Vec<Decision>,
-    /// The highest delay of a timer, in scenario time.
+    /// The highest delay of a timer, a send, or the start of a pod, in scenario time.
     pub late: Duration,
 }
 
@@ -50,7 +50,11 @@ impl Timeline {
 
     /// Sleeps until `at`, and notes how late it woke.
     pub async fn sleep_until(&self, at: Duration) {
-        let late = self.clock.sleep_until(self.origin + at).await;
+        self.was_late(self.clock.sleep_until(self.origin + at).await);
+    }
+
+    /// Notes that something was so late as only this machine is.
+    pub fn was_late(&self, late: Duration) {
         let mut told = self.told();
         told.late = told.late.max(late);
     }

@@ -1,6 +1,6 @@
 //! The figures that every report shows, in one order and with one spelling.
 
-use crate::compare::cost::{Bill, Options, Prices, bill_eks, bill_lambda};
+use crate::compare::cost::{Bill, Prices, bill_eks, bill_lambda};
 use crate::compare::run::{Band, Run, Target};
 
 /// One row of the comparison: what it is, and its value for each target, in the order of [`Run::targets`].
@@ -38,11 +38,10 @@ pub fn printable(text: &str) -> String {
 /// Thirty days of each target, each day with the run in it, in the order of [`Run::targets`]. `None` where the run
 /// does not know what was used.
 pub fn bills(run: &Run, prices: &Prices) -> Vec<Option<Bill>> {
-    let options = Options::default();
     let bill = |(name, target): (&str, &Target)| match name {
-        "eks" => target.usage.pod_seconds.and_then(|_| bill_eks(run, prices, &options)),
+        "eks" => target.usage.pod_seconds.and_then(|_| bill_eks(run, prices)),
         // Managed Instances are billed by the instance.
-        _ => target.usage.gb_seconds.or(target.usage.instance_seconds).and_then(|_| bill_lambda(run, prices, &options)),
+        _ => target.usage.gb_seconds.or(target.usage.instance_seconds).and_then(|_| bill_lambda(run, prices)),
     };
     run.targets.iter().map(bill).collect()
 }

@@ -1,6 +1,5 @@
 //! What a target has done so far. Its size does not depend on how many messages have passed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -46,6 +45,7 @@ pub(super) struct Books {
     pub first_send: Option<Duration>,
     pub last_delete: Option<Duration>,
     latencies: Histogram<u64>,
+    handler_times: Histogram<u64>,
     slowest: Duration,
 }
 
@@ -64,7 +64,8 @@ impl Books {
             until_last_delete: Counted::default(),
             first_send: None,
             last_delete: None,
-            latencies: Histogram::new_with_bounds(1, LONGEST_MICROS, 3).expect("bounds are in order"),
+            latencies: times(),
+            handler_times: times(),
             slowest: Duration::ZERO,
         }
     }
@@ -79,6 +80,11 @@ impl Books {
         self.done += 1;
         self.slowest = self.slowest.max(latency);
         self.latencies.saturating_record((latency.as_nanos() / 1000) as u64);
+    }
+
+    /// A handler ends after so long.
+    pub fn handled(&mut self, took: Duration) {
+        self.handler_times.saturating_record((took.as_nanos() / 1000) as u64);
     }
 
     /// A delete request was made; `idle_receives` came back empty meanwhile and are not in the books yet.
@@ -129,13 +135,23 @@ impl Books {
     }
 
     pub fn histogram(&self) -> Vec<Bucket> {
-        let mut buckets: BTreeMap<u128, u64> = BTreeMap::new();
-        for step in self.latencies.iter_recorded() {
-            let millis = u128::from(step.value_iterated_to().div_ceil(1000));
-            *buckets.entry(run::two_digits(millis)).or_default() += step.count_since_last_iteration();
-        }
-        buckets.into_iter().map(|(millis, count)| Bucket { le: millis as f64 / 1000.0, count }).collect()
+        buckets(&self.latencies)
     }
+
+    pub fn handler_times(&self) -> Vec<Bucket> {
+        buckets(&self.handler_times)
+    }
+}
+
+fn times() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_MICROS, 3).expect("bounds are in order")
+}
+
+fn buckets(times: &Histogram<u64>) -> Vec<Bucket> {
+    let steps = times.iter_recorded();
+    run::histogram(
+        steps.map(|step| (Duration::from_micros(step.value_iterated_to()), step.count_since_last_iteration())),
+    )
 }
 
 /// SQS requests that one call with so many messages costs: one for each 64 KiB begun.

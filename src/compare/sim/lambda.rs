@@ -211,7 +211,8 @@ impl Lambda {
         let (mut took, mut cut) = (Duration::ZERO, false);
         for message in &mut held {
             let wait = draw(&self.work, message);
-            let end = self.schedule(message.group, wait, &mut groups);
+            let (begin, end) = self.schedule(message.group, wait, &mut groups);
+            stage.books.handled(end.min(deadline.max(begin)) - begin);
             if end > deadline {
                 // Aborted when time is up, and given back; with no margin Lambda itself ends the function.
                 cut = true;
@@ -234,9 +235,9 @@ impl Lambda {
         if cut { deadline } else { took }
     }
 
-    /// When a message that waits for `wait` after its computing ends, in the place that is free first; a message of a
+    /// When a message that waits for `wait` after its computing begins and ends, in the place that is free first; a message of a
     /// FIFO group after the one before it.
-    fn schedule(&mut self, group: u32, wait: Duration, groups: &mut Vec<(u32, Duration)>) -> Duration {
+    fn schedule(&mut self, group: u32, wait: Duration, groups: &mut Vec<(u32, Duration)>) -> (Duration, Duration) {
         let behind = groups.iter().position(|(other, _)| *other == group).filter(|_| self.fifo);
         let place = (0..self.ends.len()).min_by_key(|place| self.ends[*place].free_at).unwrap_or(0);
         let begin = self.ends[place].free_at.max(behind.map_or(Duration::ZERO, |at| groups[at].1));
@@ -253,7 +254,7 @@ impl Lambda {
             None if self.fifo => groups.push((group, end)),
             None => {}
         }
-        end
+        (begin, end)
     }
 
     /// The function has answered: the mapping deletes what the answer does not name as failed.

@@ -154,6 +154,7 @@ fn story(mut stage: Stage, host: &impl Host, ended: Option<Duration>) -> Target 
         floor_simulated: true,
         latency_seconds: stage.books.latency(),
         latency_histogram: stage.books.histogram(),
+        handler_seconds_histogram: stage.books.handler_times(),
         samples: stage.samples,
         decisions: stage.decisions,
         peak_capacity: stage.peak,

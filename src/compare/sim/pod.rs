@@ -192,6 +192,7 @@ impl Pod {
             let wait = draw(&kind.work, &mut held);
             let computes_until = stage.now + self.computing(stage.now, kind);
             self.places[place as usize] = Some(Place { held, computes_until });
+            stage.books.handled(computes_until + wait - stage.now);
             stage.agenda.plan(computes_until + wait, Event::Finished { pod: self.index, place });
         }
     }

@@ -26,7 +26,7 @@ fn bin_dir() -> PathBuf {
     worker.parent().expect("a binary is in a folder").to_owned()
 }
 
-fn scenario(name: &str) -> Scenario {
+pub fn scenario(name: &str) -> Scenario {
     Scenario::read(name).expect("it is built in")
 }
 
@@ -39,12 +39,12 @@ async fn play(scenario: Scenario, options: Options) -> Run {
     run
 }
 
-async fn on_eks(scenario: Scenario, speed: f64) -> Target {
+pub async fn on_eks(scenario: Scenario, speed: f64) -> Target {
     let options = Options { speed, lambda: false, ..Options::default() };
     play(scenario, options).await.targets.eks.expect("the target ran")
 }
 
-async fn on_lambda(scenario: Scenario, speed: f64) -> Target {
+pub async fn on_lambda(scenario: Scenario, speed: f64) -> Target {
     let options = Options { speed, eks: false, ..Options::default() };
     play(scenario, options).await.targets.lambda.expect("the target ran")
 }

@@ -121,10 +121,14 @@ pub fn break_even_page(found: &BreakEven) -> String {
     };
     let told = match found.rate {
         Some(rate) => format!(
-            "From {} messages a second on (95 %: {} to {}) pods are cheaper than the function.",
+            "From {} messages a second on (95 %: {} to {}) {}.",
             rounded(rate.mean),
             rounded(rate.low),
-            rounded(rate.high)
+            rounded(rate.high),
+            match found.curve.last() {
+                Some(last) if last.eks_usd.mean < last.lambda_usd.mean => "pods are cheaper than the function",
+                _ => "the function is cheaper than pods",
+            }
         ),
         None => "The cheaper target is the same at every rate.".to_owned(),
     };

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 mod deployment;
+pub mod edit;
 mod intrinsics;
 mod node;
 mod reader;
@@ -21,6 +22,13 @@ use reader::Reader;
 #[error("{}", .0.join("\n"))]
 pub struct ManifestError(Vec<String>);
 
+impl ManifestError {
+    /// The file cannot be read.
+    pub fn unreadable(file: &str, error: &std::io::Error) -> Self {
+        Self(vec![format!("{file}: {error}")])
+    }
+}
+
 /// The three kinds of files that a scenario can be read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manifest {
@@ -32,6 +40,17 @@ pub enum Manifest {
     Template,
 }
 
+/// This project's own file of that kind: its path in the repository, and its text.
+pub fn deployed(kind: Manifest) -> (&'static str, &'static str) {
+    match kind {
+        Manifest::ScaledObject => {
+            ("eks/base/scaledobject.yaml", include_str!("../../../../eks/base/scaledobject.yaml"))
+        }
+        Manifest::Deployment => ("eks/base/deployment.yaml", include_str!("../../../../eks/base/deployment.yaml")),
+        Manifest::Template => ("sam/template.yaml", include_str!("../../../../sam/template.yaml")),
+    }
+}
+
 impl Scenario {
     /// Reads a file into this scenario and returns the warnings: fields that the model does not cover.
     ///
@@ -39,7 +58,7 @@ impl Scenario {
     /// The file cannot be read, is no YAML, has no such object, or has a wrong value; with the line.
     pub fn read_manifest(&mut self, kind: Manifest, path: &Path) -> Result<Vec<String>, ManifestError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| ManifestError(vec![format!("{file}: {e}")]))?;
+        let text = std::fs::read_to_string(path).map_err(|error| ManifestError::unreadable(&file, &error))?;
         self.take_manifest(kind, &file, &text)
     }
 

@@ -1,0 +1,84 @@
+//! The break-even for a terminal and for a pull request.
+
+use std::fmt::Write as _;
+
+use super::figures::usd;
+use crate::compare::advise::{BreakEven, Interval, Point};
+
+/// Writes the curve, with a bar for the worker's share of both bills, and where it crosses the middle.
+pub fn text(found: &BreakEven) -> String {
+    let mut out = format!(
+        "{:>11}  {:>25}  {:>25}  {:<20}\n",
+        "messages/s", "EKS, month", "Lambda, month", "EKS ← cheaper → Lambda"
+    );
+    for point in &found.curve {
+        let (eks, lambda) = (range(&point.eks_usd), range(&point.lambda_usd));
+        let _ = writeln!(out, "{:>11}  {eks:>25}  {lambda:>25}  {}", rate(point.rate), bar(point));
+    }
+    let _ = writeln!(out, "\n{}", verdict(found));
+    let _ = writeln!(
+        out,
+        "Prices of {}, {}; where each was read stands in the price file.",
+        found.region, found.prices_date
+    );
+    out
+}
+
+/// Writes the curve as a Markdown table.
+pub fn markdown(found: &BreakEven) -> String {
+    let mut out = "| messages/s | EKS, month | Lambda, month |\n|---:|---:|---:|\n".to_owned();
+    for point in &found.curve {
+        let _ = writeln!(out, "| {} | {} | {} |", rate(point.rate), range(&point.eks_usd), range(&point.lambda_usd));
+    }
+    let _ = writeln!(out, "\n{}", verdict(found));
+    out
+}
+
+/// Where the cheaper target changes, in words.
+fn verdict(found: &BreakEven) -> String {
+    let cheaper = |point: Option<&Point>| match point {
+        Some(point) if point.eks_usd.mean < point.lambda_usd.mean => "EKS",
+        _ => "Lambda",
+    };
+    let (first, last) = (cheaper(found.curve.first()), cheaper(found.curve.last()));
+    match found.rate {
+        Some(at) => format!(
+            "Below {} messages/s {first} is cheaper, above it {last} (95 %: {} to {}, {} of {} seeds cross).",
+            rate(at.mean),
+            rate(at.low),
+            rate(at.high),
+            found.crossings,
+            found.seeds
+        ),
+        None => format!(
+            "{last} is cheaper at every rate from {} to {} messages/s: there is no break-even.",
+            found.curve.first().map_or_else(String::new, |p| rate(p.rate)),
+            found.curve.last().map_or_else(String::new, |p| rate(p.rate))
+        ),
+    }
+}
+
+fn rate(rate: f64) -> String {
+    if rate < 10.0 { format!("{rate:.3}") } else { format!("{rate:.0}") }
+}
+
+fn range(interval: &Interval) -> String {
+    format!("{} ({:.0} to {:.0})", usd(interval.mean), interval.low, interval.high)
+}
+
+/// Twenty places: how far the worker's share of both bills reaches.
+fn bar(point: &Point) -> String {
+    let share = point.eks_usd.mean / (point.eks_usd.mean + point.lambda_usd.mean);
+    let filled = (share * 20.0).round().clamp(0.0, 20.0) as usize;
+    (0..20)
+        .map(|at| {
+            if at == 10 {
+                '│'
+            } else if at < filled {
+                '█'
+            } else {
+                '·'
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,171 @@
+//! Agreement: the local engine (real processes) and the simulator (virtual time) tell the same story of one scenario.
+//!
+//! Decisions are equal but for one tick or one replica, drain times are within 5 %, and p95 within 10 %. A run on a
+//! disturbed machine is repeated at half the speed, which halves what the disturbance is worth in scenario time; the
+//! bounds stay. `make agreement` runs the scenarios in full size and real time, and writes docs/agreement.md.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use twinscale::compare::load::Load;
+use twinscale::compare::run::{Decision, Target};
+use twinscale::compare::scenario::Scenario;
+use twinscale::compare::sim;
+
+use crate::local::{on_eks, on_lambda, scenario, the_machine};
+
+/// Timers later than this, in scenario seconds, are the machine's doing and not the engine's.
+const DISTURBED: f64 = 0.5;
+const ATTEMPTS: u32 = 3;
+const DRAIN_WITHIN: f64 = 0.05;
+const P95_WITHIN: f64 = 0.10;
+/// Looks of the HPA, and of the mapping, in scenario seconds.
+const TICK: [f64; 2] = [15.0, 1.0];
+
+/// A scenario, small enough for a test, and how fast it may go.
+type Case = (&'static str, fn(&mut Scenario), f64);
+
+const CASES: &[Case] = &[
+    ("burst", |s| s.messages = 500, 6.0),
+    ("ramp", |s| (s.messages, s.load) = (600, Load::Ramp { from: 1.0, to: 20.0, over: secs(45) }), 6.0),
+    ("onoff", |s| (s.messages, s.load) = (600, Load::OnOff { rate: 20.0, on: secs(20), off: secs(20) }), 6.0),
+    ("long", |_| (), 40.0),
+    ("failures", |s| s.messages = 400, 6.0),
+    ("fifo", |s| s.messages = 300, 6.0),
+];
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the machine for itself: make agreement"]
+async fn the_local_engine_and_the_simulator_agree() {
+    let _machine = the_machine().await;
+    let (mut table, mut all) = (String::new(), Vec::new());
+    let full = std::env::var("AGREEMENT_TABLE").ok();
+    for (name, smaller, speed) in CASES {
+        let mut scenario = scenario(name);
+        let mut speed = *speed;
+        if full.is_some() {
+            speed = std::env::var("AGREEMENT_SPEED").ok().and_then(|speed| speed.parse().ok()).unwrap_or(1.0);
+        } else {
+            smaller(&mut scenario);
+        }
+        let scenario = scenario.checked().expect("it can run");
+        for (at, target) in ["EKS", "Lambda"].into_iter().enumerate() {
+            let (row, wrong) = agree(&scenario, at, speed).await;
+            let _ = writeln!(table, "| {name} | {target} | {row} |");
+            eprintln!("{name}, {target}: {row}");
+            all.extend(wrong.into_iter().map(|wrong| format!("{name}, {target}: {wrong}")));
+        }
+    }
+    assert!(all.is_empty(), "{}\n{table}", all.join("\n"));
+    if let Some(path) = full {
+        let machine = std::env::var("AGREEMENT_MACHINE").unwrap_or_default();
+        std::fs::write(&path, page(&machine, &table)).expect("the page can be written");
+    }
+}
+
+/// Runs one target in both engines until they agree, or the machine was not to blame. A row for the table, and what
+/// differs by more than the bounds.
+async fn agree(scenario: &Scenario, at: usize, mut speed: f64) -> (String, Vec<String>) {
+    let simulated = if at == 0 { sim::run_eks(scenario) } else { sim::run_lambda(scenario) };
+    for attempt in 1.. {
+        let local = match at {
+            0 => on_eks(scenario.clone(), speed).await,
+            _ => on_lambda(scenario.clone(), speed).await,
+        };
+        let wrong = differences(&local, &simulated, TICK[at]);
+        let overhead = local.overhead_seconds.unwrap_or_default();
+        if wrong.is_empty() || overhead <= DISTURBED || attempt == ATTEMPTS {
+            return (row(&local, &simulated, TICK[at], speed), wrong);
+        }
+        eprintln!("the machine was disturbed (timers {overhead:.2} s late at speed {speed}), so again: {wrong:?}");
+        speed /= 2.0;
+    }
+    unreachable!("the last attempt returns")
+}
+
+fn differences(local: &Target, simulated: &Target, tick: f64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let counts = |t: &Target| (t.messages.done, t.messages.rejected, t.messages.retried, t.messages.lost);
+    if counts(local) != counts(simulated) {
+        wrong.push(format!("messages: local {:?}, simulated {:?}", local.messages, simulated.messages));
+    }
+    let p95 = |t: &Target| t.latency_seconds.map(|latency| latency.p95);
+    for (what, l, s, within) in [
+        ("drained", local.drain_seconds, simulated.drain_seconds, DRAIN_WITHIN),
+        ("p95", p95(local), p95(simulated), P95_WITHIN),
+    ] {
+        let off = apart(l, s);
+        if off.is_none_or(|off| off.abs() > within) {
+            wrong.push(format!("{what}: local {l:?}, simulated {s:?}, of {within} allowed"));
+        }
+    }
+    let steps = unexplained(&local.decisions, &simulated.decisions, tick);
+    if !steps.is_empty() {
+        let of = |t: &Target| t.decisions.iter().map(|d| format!("{:.1}:{}", d.t, d.to)).collect::<Vec<_>>().join(" ");
+        wrong.push(format!("steps at {steps:?}: local {}\n  simulated {}", of(local), of(simulated)));
+    }
+    wrong
+}
+
+fn apart(local: Option<f64>, simulated: Option<f64>) -> Option<f64> {
+    Some(simulated? / local? - 1.0)
+}
+
+/// Ticks at which one engine has a capacity that the other has not had within a tick before or after, give or take one.
+fn unexplained(a: &[Decision], b: &[Decision], tick: f64) -> Vec<f64> {
+    let last = a.iter().chain(b).map(|decision| decision.t).fold(0.0, f64::max);
+    let ticks = (0..=(last / tick) as u32 + 1).map(|n| (f64::from(n) + 0.5) * tick);
+    ticks.filter(|t| !(near(*t, a, b, tick) && near(*t, b, a, tick))).collect()
+}
+
+fn near(t: f64, a: &[Decision], b: &[Decision], tick: f64) -> bool {
+    let here = capacity(a, t);
+    let around = [t - tick, t, t + tick].map(|t| capacity(b, t));
+    let (least, most) = (around.iter().min(), around.iter().max());
+    least.is_some_and(|least| here + 1 >= *least) && most.is_some_and(|most| here <= most + 1)
+}
+
+/// What the last decision before `t` asked for; before the first, what that one found.
+fn capacity(decisions: &[Decision], t: f64) -> u32 {
+    let before = decisions.iter().take_while(|decision| decision.t <= t).last();
+    before.map(|decision| decision.to).or(decisions.first().map(|decision| decision.from)).unwrap_or_default()
+}
+
+fn row(local: &Target, simulated: &Target, tick: f64, speed: f64) -> String {
+    let p95 = |t: &Target| t.latency_seconds.map(|latency| latency.p95);
+    let pair = |l: Option<f64>, s: Option<f64>| match (l, s) {
+        (Some(l), Some(s)) => format!("{l:.1} | {s:.1} | {:+.1} %", (s / l - 1.0) * 100.0),
+        _ => format!("{l:?} | {s:?} | –"),
+    };
+    let equal = |d: &Decision| {
+        simulated
+            .decisions
+            .iter()
+            .any(|other| other.to == d.to && other.from == d.from && (other.t - d.t).abs() < tick / 2.0)
+    };
+    let decisions: Vec<_> = local.decisions.iter().filter(|decision| decision.from != decision.to).collect();
+    let same = decisions.iter().filter(|decision| equal(decision)).count();
+    format!(
+        "{} | {} | {same} of {} | {:.2} | {speed}",
+        pair(local.drain_seconds, simulated.drain_seconds),
+        pair(p95(local), p95(simulated)),
+        decisions.len(),
+        local.overhead_seconds.unwrap_or_default(),
+    )
+}
+
+fn page(machine: &str, table: &str) -> String {
+    format!(
+        "# Agreement\n\nEvery scenario below ran through real processes (the local engine) and through virtual time (the simulator).\n\
+         Bounds, kept by `tests/it/agreement.rs`: decisions equal but for one tick or one replica, drain time within 5 %, p95\n\
+         within 10 %. \"Decisions\" counts those of the local run that the simulator took at the same tick with the same figures.\n\
+         \"Late\" is how late the machine's timers were at most, in scenario seconds: the error bar of the local figures.\n\n\
+         Written by `make agreement`; {machine}.\n\n\
+         | scenario | target | drained, s: local | simulated | apart | p95, s: local | simulated | apart | decisions | late, s | speed |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{table}"
+    )
+}
