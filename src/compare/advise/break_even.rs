@@ -156,7 +156,7 @@ mod tests {
         assert!((point.lambda_usd.mean / by_hand - 1.0).abs() < 0.15, "{point:?} for {by_hand}");
         // Between the two rates around it, the cheaper one changes.
         let cheaper = |point: &&Point| point.eks_usd.mean < point.lambda_usd.mean;
-        let below = found.curve.iter().filter(|point| point.rate < rate).next_back().expect("a point below");
+        let below = found.curve.iter().rfind(|point| point.rate < rate).expect("a point below");
         let above = found.curve.iter().find(|point| point.rate > rate).expect("a point above");
         assert!(!cheaper(&below) && cheaper(&above), "{rate}: {below:?} {above:?}");
     }
