@@ -7,10 +7,16 @@ to=$here/../../target/peers
 mkdir -p "$to/npm"
 failed=0
 
-cp "$here"/sqs_consumer.mjs "$here"/package.json "$here"/package-lock.json "$here"/.npmrc "$to/npm/" &&
-    (cd "$to/npm" && npm ci --silent) || { echo "$0: npm's sqs-consumer was not installed" >&2; failed=1; }
+cp "$here"/sqs_consumer.mjs "$here"/package.json "$here"/package-lock.json "$here"/.npmrc "$to/npm/"
+if ! npm ci --silent --prefix "$to/npm"; then
+    echo "$0: npm's sqs-consumer was not installed" >&2
+    failed=1
+fi
 
-python3 -m venv "$to/venv" && "$to/venv/bin/pip" install --quiet --requirement "$here/requirements.txt" ||
-    { echo "$0: boto3 was not installed" >&2; failed=1; }
+python3 -m venv "$to/venv"
+if ! "$to/venv/bin/pip" install --quiet --requirement "$here/requirements.txt"; then
+    echo "$0: boto3 was not installed" >&2
+    failed=1
+fi
 
 exit $failed
