@@ -50,7 +50,32 @@ pub struct BreakEven {
     pub crossings: u64,
 }
 
-/// Sweeps the rate of an even load with the scenario's settings; the worker may have as many pods as it needs.
+impl BreakEven {
+    /// The cheaper target at the lowest rate, hence below the break-even.
+    pub fn cheaper_below(&self) -> Which {
+        Self::cheaper_at(self.curve.first())
+    }
+
+    /// The cheaper target just above the break-even.
+    pub fn cheaper_above(&self) -> Which {
+        match self.cheaper_below() {
+            Which::Eks => Which::Lambda,
+            Which::Lambda => Which::Eks,
+        }
+    }
+
+    /// Whether the cheaper target changes a second time, further up.
+    pub fn changes_again(&self) -> bool {
+        self.rate.is_some() && Self::cheaper_at(self.curve.last()) == self.cheaper_below()
+    }
+
+    fn cheaper_at(point: Option<&Point>) -> Which {
+        if point.is_some_and(|point| point.eks_usd.mean < point.lambda_usd.mean) { Which::Eks } else { Which::Lambda }
+    }
+}
+
+/// Sweeps the rate of an even load with the scenario's settings; both targets may have as much capacity as they need, since
+/// a bill of what did not keep up would be too small.
 pub fn break_even(scenario: &Scenario, seeds: u64, prices: &Prices, told: Told) -> BreakEven {
     sweep(scenario, STEPS, seeds, prices, told)
 }
@@ -105,6 +130,7 @@ fn at_rate(scenario: &Scenario, rate: f64, seed: u64) -> Scenario {
     scenario.seed += seed;
     scenario.work.seed = scenario.seed;
     scenario.eks.keda.max_replica_count = 10_000;
+    scenario.lambda.mapping.maximum_concurrency = None;
     scenario
 }
 

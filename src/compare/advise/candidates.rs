@@ -92,7 +92,13 @@ fn eks(scenario: &Scenario) -> Vec<Candidate> {
     let bounds = with((keda.min_replica_count, keda.max_replica_count), &[(0, 5), (0, 15), (1, 15), (1, 50)]);
     let mut all = Vec::new();
     for concurrency in with(pod.concurrency, &[1, 5, 10, 20, 50]) {
-        for queue_length in with(own_length, &[5, 10, 20, 50]) {
+        // Between half of what a pod works on and all that it holds, as `validate` wants it: beyond that, KEDA keeps pods that
+        // are half idle, or too few. The scenario's own pair is tried whatever it is.
+        let (works, holds) = (u64::from(concurrency), u64::from(concurrency + pod.prefetch));
+        let own = concurrency == pod.concurrency;
+        let fits = |length: &u64| *length <= holds && length * 2 >= works || own && *length == own_length;
+        let lengths = with(own_length, &[works.div_ceil(2), (works * 3).div_ceil(4), works]);
+        for queue_length in lengths.into_iter().filter(fits) {
             for (min, max) in &bounds {
                 // The operator's loop only decides between 0 and 1: with a minimum above, it changes nothing.
                 let polls = if *min == 0 {

@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 use super::figures::usd;
-use crate::compare::advise::{BreakEven, Interval, Point};
+use crate::compare::advise::{BreakEven, Interval, Point, Which};
 
 /// Writes the curve, with a bar for the worker's share of both bills, and where it crosses the middle.
 pub fn text(found: &BreakEven) -> String {
     let mut out = format!(
-        "{:>11}  {:>25}  {:>25}  {:<20}\n",
+        "{:>11}  {:>30}  {:>30}  {:<20}\n",
         "messages/s", "EKS, month", "Lambda, month", "EKS ← cheaper → Lambda"
     );
     for point in &found.curve {
         let (eks, lambda) = (range(&point.eks_usd), range(&point.lambda_usd));
-        let _ = writeln!(out, "{:>11}  {eks:>25}  {lambda:>25}  {}", rate(point.rate), bar(point));
+        let _ = writeln!(out, "{:>11}  {eks:>30}  {lambda:>30}  {}", rate(point.rate), bar(point));
     }
     let _ = writeln!(out, "\n{}", verdict(found));
     let _ = writeln!(
@@ -36,14 +36,12 @@ pub fn markdown(found: &BreakEven) -> String {
 
 /// Where the cheaper target changes, in words.
 fn verdict(found: &BreakEven) -> String {
-    let cheaper = |point: Option<&Point>| match point {
-        Some(point) if point.eks_usd.mean < point.lambda_usd.mean => "EKS",
-        _ => "Lambda",
-    };
-    let (first, last) = (cheaper(found.curve.first()), cheaper(found.curve.last()));
+    let name = |which| if which == Which::Eks { "EKS" } else { "Lambda" };
+    let (first, other) = (name(found.cheaper_below()), name(found.cheaper_above()));
+    let again = if found.changes_again() { ", until it changes again further up" } else { "" };
     match found.rate {
         Some(at) => format!(
-            "Below {} messages/s {first} is cheaper, above it {last} (95 %: {} to {}, {} of {} seeds cross).",
+            "Below {} messages/s {first} is cheaper, above it {other}{again} (95 %: {} to {}, {} of {} seeds cross).",
             rate(at.mean),
             rate(at.low),
             rate(at.high),
@@ -51,7 +49,7 @@ fn verdict(found: &BreakEven) -> String {
             found.seeds
         ),
         None => format!(
-            "{last} is cheaper at every rate from {} to {} messages/s: there is no break-even.",
+            "{first} is cheaper at every rate from {} to {} messages/s: there is no break-even.",
             found.curve.first().map_or_else(String::new, |p| rate(p.rate)),
             found.curve.last().map_or_else(String::new, |p| rate(p.rate))
         ),
@@ -63,7 +61,7 @@ fn rate(rate: f64) -> String {
 }
 
 fn range(interval: &Interval) -> String {
-    format!("{} ({:.0} to {:.0})", usd(interval.mean), interval.low, interval.high)
+    format!("{} ({} to {})", usd(interval.mean), usd(interval.low), usd(interval.high))
 }
 
 /// Twenty places: how far the worker's share of both bills reaches.

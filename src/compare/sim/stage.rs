@@ -271,8 +271,10 @@ pub(super) fn draw(work: &Work, held: &mut Held) -> Duration {
     drawn.wait
 }
 
-/// The hosts' back-off with their defaults: evenly between 0 and 1 s x 2^(receives - 1), at most 900 s.
+/// The hosts' back-off with their defaults: evenly between 0 and 1 s x 2^(receives - 1), at most 900 s, and rounded up, since
+/// SQS takes whole seconds.
 fn backoff(seed: u64, number: u64, receives: u32) -> Duration {
-    let most = Duration::from_secs(1 << (receives.clamp(1, 11) - 1)).min(Duration::from_secs(900));
-    most.mul_f64(unit(mix(mix(seed ^ mix(number)) ^ u64::from(receives) ^ 0x6261_636b_6f66_6600)))
+    let most = f64::from(1_u32 << (receives.clamp(1, 11) - 1)).min(900.0);
+    let luck = unit(mix(mix(seed ^ mix(number)) ^ u64::from(receives) ^ 0x6261_636b_6f66_6600));
+    Duration::from_secs((most * luck).ceil() as u64)
 }

@@ -121,14 +121,15 @@ pub fn break_even_page(found: &BreakEven) -> String {
     };
     let told = match found.rate {
         Some(rate) => format!(
-            "From {} messages a second on (95 %: {} to {}) {}.",
+            "From {} messages a second on (95 %: {} to {}) {}{}.",
             rounded(rate.mean),
             rounded(rate.low),
             rounded(rate.high),
-            match found.curve.last() {
-                Some(last) if last.eks_usd.mean < last.lambda_usd.mean => "pods are cheaper than the function",
-                _ => "the function is cheaper than pods",
-            }
+            match found.cheaper_above() {
+                Which::Eks => "pods are cheaper than the function",
+                Which::Lambda => "the function is cheaper than pods",
+            },
+            if found.changes_again() { ", until that changes again further up" } else { "" }
         ),
         None => "The cheaper target is the same at every rate.".to_owned(),
     };
