@@ -48,7 +48,7 @@ lint: ## formatting, clippy, all features and none
 agreement: build ## local against simulated, in full size and real time (AGREEMENT_SPEED=), and docs/agreement.md
 	AGREEMENT_TABLE=docs/agreement.md AGREEMENT_SPEED=$(AGREEMENT_SPEED) \
 	AGREEMENT_MACHINE="$$(uname -sm), $$(nproc) processors, $$(date -u +%F)" \
-	$(CARGO) test --release --locked --test it agreement -- --ignored --nocapture
+	$(CARGO) test --release --locked --test it agreement -- --nocapture
 
 deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features
