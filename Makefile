@@ -34,6 +34,9 @@ test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the proto
 test-deploy: build $(STATE) ## the rest: images, and both targets deployed to an emulator of AWS (docker, or podman as root)
 	tests/deploy/parts.sh tools image emulator
 
+arm64: build ## the worker for arm64, cross-built on x86_64 and run under qemu (as root; ARM64_PROFILE=dev is faster)
+	tests/deploy/parts.sh tools arm64
+
 # What terraform would have made, which the emulator's roles are taken from. `make test` leaves it behind.
 $(STATE): $(wildcard terraform/*.tf terraform/examples/*) deploy/settings.yaml
 	tests/deploy/parts.sh tools terraform
@@ -80,4 +83,4 @@ pictures: compare ## the pictures of the README, from a real run
 	tests/browser/setup.sh
 	node target/browser/page.mjs --pictures docs/pictures $(OUT)/report.html
 
-.PHONY: help build agreement page page-check pictures compare test test-setup test-deploy lint deny bench bench-peers chaos fuzz
+.PHONY: help build agreement page page-check pictures compare test test-setup test-deploy arm64 lint deny bench bench-peers chaos fuzz
