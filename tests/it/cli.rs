@@ -96,6 +96,17 @@ fn a_run_is_shown_as_text_and_markdown() {
 }
 
 /// Times are masked, so that a snapshot shows the form of a report and not a figure.
+#[test]
+fn a_text_has_the_first_and_the_last_changes_of_a_long_run() {
+    for format in ["text", "markdown"] {
+        let output = twinscale(&["compare", "--engine", "simulated", "--scenario", "ramp", "--format", format]);
+        let report = text(&output.stdout);
+        let changes = report.lines().filter(|line| line.contains("event-source-mapping") && line.contains('→')).count();
+        assert_eq!(changes, 50, "{report}");
+        assert!(report.contains("changes more"), "{report}");
+    }
+}
+
 fn masked(report: &str) -> String {
     let mask = |line: &str| {
         let words = line.split(' ').collect::<Vec<_>>();

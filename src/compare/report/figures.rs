@@ -1,7 +1,7 @@
 //! The figures that every report shows, in one order and with one spelling.
 
 use crate::compare::cost::{Bill, Prices, bill_eks, bill_lambda};
-use crate::compare::run::{Band, Run, Target};
+use crate::compare::run::{Band, Decision, Run, Target};
 
 /// One row of the comparison: what it is, and its value for each target, in the order of [`Run::targets`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,4 +184,19 @@ pub fn sparkline(target: &Target, width: usize) -> String {
     let columns: Vec<u64> = columns.into_iter().map(hold).collect();
     let highest = columns.iter().max().copied().unwrap_or_default().max(1);
     columns.iter().map(|n| BLOCKS[(*n as f64 / highest as f64 * 7.0).ceil() as usize]).collect()
+}
+/// Changes of capacity that a text has room for, at the start of a run and at its end.
+const FIRST: usize = 40;
+const LAST: usize = 10;
+
+/// The changes of capacity that a text shows: the first, how many are left out after them, and the last.
+pub fn changes(target: &Target) -> (Vec<&Decision>, usize, Vec<&Decision>) {
+    let mut first: Vec<&Decision> = target.changes().collect();
+    if first.len() <= FIRST + LAST {
+        return (first, 0, Vec::new());
+    }
+    let last = first.split_off(first.len() - LAST);
+    let left_out = first.len() - FIRST;
+    first.truncate(FIRST);
+    (first, left_out, last)
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{Figure, figures, heading, over_seeds, printable, seconds, seeds, title};
+use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds, title};
 use super::verdict::verdict;
 use crate::compare::cost::Prices;
-use crate::compare::run::Run;
+use crate::compare::run::{Decision, Run};
 
 /// Writes the verdict, the comparison and the changes of capacity as Markdown.
 pub fn markdown(run: &Run, prices: &Prices) -> String {
@@ -17,21 +17,28 @@ pub fn markdown(run: &Run, prices: &Prices) -> String {
     }
     for (name, target) in run.targets.iter() {
         let name = title(name);
-        let changes = target.changes().count();
-        let _ = writeln!(out, "\n<details><summary>{name}: {changes} changes of capacity</summary>\n");
+        let (first, left_out, last) = changes(target);
+        let count = first.len() + left_out + last.len();
+        let _ = writeln!(out, "\n<details><summary>{name}: {count} changes of capacity</summary>\n");
         let _ = writeln!(out, "| at | capacity | by | why |\n|---:|---|---|---|");
-        for decision in target.changes() {
-            let reason = decision.reason.as_deref().unwrap_or("unknown");
-            let (t, from, to) = (seconds(decision.t), decision.from, decision.to);
-            let (by, why) = (cell(&decision.by), cell(&format!("{reason} {}", decision.detail)));
-            let _ = writeln!(out, "| {t} | {from} → {to} | {by} | {} |", why.trim_end());
+        first.into_iter().for_each(|change| decision(&mut out, change));
+        if left_out > 0 {
+            let _ = writeln!(out, "| … | {left_out} changes more | | in run.json |");
         }
+        last.into_iter().for_each(|change| decision(&mut out, change));
         out.push_str("\n</details>\n");
     }
     for warning in &run.warnings {
         let _ = writeln!(out, "\n> {}", cell(warning));
     }
     out
+}
+
+fn decision(out: &mut String, decision: &Decision) {
+    let reason = decision.reason.as_deref().unwrap_or("unknown");
+    let (t, from, to) = (seconds(decision.t), decision.from, decision.to);
+    let (by, why) = (cell(&decision.by), cell(&format!("{reason} {}", decision.detail)));
+    let _ = writeln!(out, "| {t} | {from} → {to} | {by} | {} |", why.trim_end());
 }
 
 fn table(out: &mut String, run: &Run, heading: &str, figures: Vec<Figure>) {

@@ -6,10 +6,10 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use console::{Style, StyledObject};
 
-use super::figures::{Figure, figures, heading, over_seeds, printable, seconds, seeds, sparkline, title};
+use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds, sparkline, title};
 use super::verdict::verdict;
 use crate::compare::cost::Prices;
-use crate::compare::run::{Run, Target};
+use crate::compare::run::{Decision, Run, Target};
 
 /// Colours of the targets in turn, as in the pictures: blue and orange, which every eye tells apart.
 const COLORS: [u8; 2] = [32, 208];
@@ -49,15 +49,22 @@ fn table(run: &Run, heading: &str, figures: Vec<Figure>) -> String {
     format!("{table}\n")
 }
 
-/// The changes of capacity; looks that changed nothing are in run.json.
+/// The changes of capacity, as many as there is room for; they and the looks that changed nothing are all in run.json.
 fn decisions(out: &mut String, target: &Target) {
-    for decision in target.changes() {
-        let reason = printable(decision.reason.as_deref().unwrap_or("reason unknown"));
-        let (t, from, to, by) = (seconds(decision.t), decision.from, decision.to, printable(&decision.by));
-        let _ = write!(out, "  {t:>9}  {from:>4} → {to:<4}  {by:<22}  {reason}");
-        let _ = match decision.detail.as_str() {
-            "" => writeln!(out),
-            detail => writeln!(out, ": {}", printable(detail)),
-        };
+    let (first, left_out, last) = changes(target);
+    first.into_iter().for_each(|change| decision(out, change));
+    if left_out > 0 {
+        let _ = writeln!(out, "             … {left_out} changes more, in run.json …");
     }
+    last.into_iter().for_each(|change| decision(out, change));
+}
+
+fn decision(out: &mut String, decision: &Decision) {
+    let reason = printable(decision.reason.as_deref().unwrap_or("reason unknown"));
+    let (t, from, to, by) = (seconds(decision.t), decision.from, decision.to, printable(&decision.by));
+    let _ = write!(out, "  {t:>9}  {from:>4} → {to:<4}  {by:<22}  {reason}");
+    let _ = match decision.detail.as_str() {
+        "" => writeln!(out),
+        detail => writeln!(out, ": {}", printable(detail)),
+    };
 }
