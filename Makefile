@@ -48,10 +48,10 @@ lint: ## formatting, clippy, all features and none
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P tests/deploy .ci/run $$(git ls-files '*.sh'); \
 	else echo "lint: shellcheck is not here, so that no script was looked at"; fi
 
-agreement: build ## local against simulated, in full size and real time (AGREEMENT_SPEED=), and docs/agreement.md
+agreement: build ## local against simulated, in full size and real time, and docs/agreement.md (AGREEMENT_SPEED= alone: small and fast)
 	AGREEMENT_TABLE=docs/agreement.md AGREEMENT_SPEED=$(AGREEMENT_SPEED) \
 	AGREEMENT_MACHINE="$$(uname -sm), $$(nproc) processors, $$(date -u +%F)" \
-	$(CARGO) test --release --locked --test it agreement -- --nocapture
+	$(CARGO) test --release --locked --test it agreement -- --ignored --nocapture
 
 deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features

@@ -43,10 +43,12 @@ const fn secs(secs: u64) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, so it wants the machine for itself: make agreement"]
 async fn the_local_engine_and_the_simulator_agree() {
     let _machine = the_machine().await;
     let (mut table, mut all) = (String::new(), Vec::new());
-    let full = std::env::var("AGREEMENT_SPEED").ok().map(|speed| speed.parse().expect("AGREEMENT_SPEED is a number"));
+    let full = std::env::var("AGREEMENT_SPEED").ok().filter(|speed| !speed.is_empty());
+    let full = full.map(|speed| speed.parse().expect("AGREEMENT_SPEED is a number"));
     for (name, smaller, speed) in CASES {
         let mut scenario = scenario(name);
         if full.is_none() {
@@ -170,8 +172,9 @@ fn page(machine: &str, table: &str) -> String {
          \"Decisions\" counts the changes of the local run that the simulator made at the same tick with the same figures. \"Late\" is\n\
          how late the machine's timers were at most, in scenario seconds: the error bar of the local figures. Runs that differ by\n\
          more are repeated at half the speed, twice at most.\n\n\
-         Measured on {machine}. `make test` runs these sizes; `make agreement` runs the scenarios in full size and real time, and\n\
-         writes this page anew.\n\n\
+         Measured on {machine}, which had nothing else to do. `make agreement` writes this page anew, in full size and real time;\n\
+         `make agreement AGREEMENT_SPEED=` in sizes and at speeds that take two minutes. It is no part of `make test`: beside other\n\
+         tests, failing messages on Lambda were 5.8 % apart, since the hosts draw the whole seconds of a back-off themselves.\n\n\
          | scenario | target | messages | drained, s: local | simulated | apart | p95, s: local | simulated | apart | decisions | late, s | speed |\n\
          |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{table}"
     )
