@@ -1,5 +1,4 @@
 //! Logs: JSON lines for machines or text for people, on standard error, so that standard output stays the program's.
-
 //!
 //! With the feature `otlp`, spans go to an OpenTelemetry collector too, in batches and off the async threads.
 

@@ -2,19 +2,15 @@
 # Installs what the browser check uses: Debian's chromium with a font, and the npm packages pinned here, into target/browser.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/packages.sh
+. "$here/../packages.sh"
 to=${CARGO_TARGET_DIR:-$here/../../target}/browser
 mkdir -p "$to"
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
 command -v npm >/dev/null || missing+=(npm)
-if [ ${#missing[@]} -gt 0 ]; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        echo "$0: install ${missing[*]}, and run it again" >&2
-        exit 1
-    fi
-    apt-get update -q && apt-get install -yq --no-install-recommends "${missing[@]}"
-fi
+packages "${missing[@]}"
 
 if ! cmp -s "$here/package-lock.json" "$to/installed"; then
     cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$to/"

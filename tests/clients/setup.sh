@@ -3,6 +3,8 @@
 # Does nothing when what is pinned here is installed already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/packages.sh
+. "$here/../packages.sh"
 to=${CARGO_TARGET_DIR:-$here/../../target}/clients
 mkdir -p "$to/npm"
 
@@ -13,13 +15,7 @@ pinned=$(cat "$here/requirements.txt" "$here/package-lock.json" "$here/.npmrc" |
 missing=()
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 command -v npm >/dev/null || missing+=(npm)
-if [ ${#missing[@]} -gt 0 ]; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        echo "$0: install ${missing[*]}, and run it again" >&2
-        exit 1
-    fi
-    apt-get update -q && apt-get install -yq --no-install-recommends "${missing[@]}"
-fi
+packages "${missing[@]}"
 
 python3 -m venv "$to/venv"
 "$to/venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
