@@ -1,19 +1,12 @@
 //! `twinscale advise` and `break-even` as a user meets them.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use twinscale::compare::advise::Advised;
 use twinscale::compare::scenario::manifests::{Manifest, deployed};
 
-fn twinscale(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twinscale"));
-    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("twinscale starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use crate::cli::{text, twinscale};
 
 /// A small search: twenty messages, two seeds.
 fn advise(more: &[&str]) -> Output {

@@ -10,12 +10,12 @@ use twinscale::compare::run::Run;
 /// A run as an engine writes it, small enough to read.
 const RUN: &str = include_str!("support/run.json");
 
-fn twinscale(args: &[&str]) -> Output {
+pub fn twinscale(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_twinscale"));
     command.args(args).env("NO_COLOR", "1").output().expect("twinscale starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
