@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use twinscale::compare::advise::Advised;
+use twinscale::compare::advise::{Advised, BreakEven};
 use twinscale::compare::scenario::manifests::{Manifest, deployed};
 
 use crate::cli::{text, twinscale};
@@ -63,7 +63,10 @@ fn written_files_are_read_back_as_what_was_advised() {
         let best = advised.best.as_ref().expect("it can be met");
         assert_eq!((best.usd, best.seconds), (written.now.usd, written.now.seconds), "{:?}", best.changes);
     }
-    // What is written is still good: its comments are there, and no check finds a mistake in it.
+    // What is written keeps its comments, and no check finds a mistake in it.
+    let checked =
+        twinscale(&["validate", "--kubernetes", &files[0], "--kubernetes", &files[1], "--template", &files[2]]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stdout));
     let template = std::fs::read_to_string(&files[2]).expect("it is there");
     let comments = |text: &str| text.lines().filter(|line| line.trim_start().starts_with('#')).count();
     assert_eq!(comments(&template), comments(deployed(Manifest::Template).1));
@@ -122,4 +125,22 @@ fn handler_times_of_one_run_drive_another() {
     };
     let (first, second) = (drain(&measured), drain(&driven));
     assert!((second / first - 1.0).abs() < 0.1, "{first} s as measured, {second} s driven by it");
+}
+
+#[test]
+fn the_break_even_is_printed_with_its_interval_and_written_as_json() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().display().to_string();
+    let output = twinscale(&["break-even", "--work", "20ms", "--seeds", "2", "--format", "markdown", "--out", &out]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).expect("it was written");
+    let found: BreakEven = serde_json::from_str(&read("break-even.json")).expect("a break-even");
+    assert_eq!((found.schema.as_str(), found.seeds, found.curve.len()), ("twinscale/break-even/1", 2, 13));
+    let rate = found.rate.expect("they cross");
+    assert!(rate.low <= rate.mean && rate.mean <= rate.high && found.crossings == 2, "{rate:?}");
+    let between = found.curve.windows(2).find(|pair| pair[0].rate < rate.mean && rate.mean < pair[1].rate);
+    let (below, above) = between.map(|pair| (pair[0], pair[1])).expect("two rates around it");
+    assert!(below.lambda_usd.mean < below.eks_usd.mean && above.eks_usd.mean < above.lambda_usd.mean, "{rate:?}");
+    let shown = text(&output.stdout);
+    assert!(shown.contains("messages/s Lambda is cheaper") && read("break-even.html").contains("<html"), "{shown}");
 }

@@ -10,7 +10,9 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(300);
 /// When a container that ended runs again: client-go's `flowcontrol.Backoff` as the kubelet's `doBackOff` uses it.
 ///
 /// The first end restarts at once and arms the delay; each further one waits for it and doubles it, 10 s to 5 min. A
-/// container that ended more than 10 min (twice the longest delay) after its last restart starts afresh.
+/// container that ended more than 10 min (twice the longest delay) after its last restart starts afresh:
+/// <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-restarts>, and KEP-4603, which describes
+/// the code before it changes it.
 #[derive(Clone, Debug, Default)]
 pub struct CrashBackOff {
     armed: Option<Armed>,
