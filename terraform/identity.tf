@@ -15,6 +15,10 @@ locals {
     Sid = "Journal", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = queue.arn
   }]
 
+  may_remember = [for table in aws_dynamodb_table.keys : {
+    Sid = "Remember", Effect = "Allow", Action = ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], Resource = table.arn
+  }]
+
   may_use_key = [for key in compact([var.kms_key_arn]) : {
     Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = key
   }]
@@ -32,7 +36,7 @@ locals {
         Resource = aws_sqs_queue.work.arn
       },
       { Sid = "Reject", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = aws_sqs_queue.dead.arn },
-    ], local.may_journal, local.may_use_key)
+    ], local.may_journal, local.may_remember, local.may_use_key)
 
     send = concat([
       { Sid = "Send", Effect = "Allow", Action = ["sqs:GetQueueAttributes", "sqs:SendMessage"], Resource = aws_sqs_queue.work.arn },

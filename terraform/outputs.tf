@@ -13,6 +13,11 @@ output "journal_queue_url" {
   value       = one(aws_sqs_queue.journal[*].url)
 }
 
+output "idempotency_table" {
+  description = "The table of done messages: IDEMPOTENCY_TABLE; null without one."
+  value       = one(aws_dynamodb_table.keys[*].name)
+}
+
 output "repository_url" {
   description = "Push the image here."
   value       = aws_ecr_repository.worker.repository_url
@@ -42,6 +47,7 @@ output "kustomize_target" {
         "AWS_REGION=${var.region}",
       ],
       [for url in aws_sqs_queue.journal[*].url : "JOURNAL_QUEUE_URL=${url}"],
+      [for table in aws_dynamodb_table.keys[*].name : "IDEMPOTENCY_TABLE=${table}"],
     )
     # With IRSA the service accounts name their roles; EKS Pod Identity keeps that outside of the cluster.
     irsa = var.identity == "irsa" ? { worker = aws_iam_role.pod["consume"].arn, sender = aws_iam_role.pod["send"].arn } : {}

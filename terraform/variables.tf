@@ -131,8 +131,14 @@ variable "journal" {
   default     = false
 }
 
+variable "idempotency" {
+  description = "A DynamoDB table by which the worker gives each message its effect once. It costs two writes a message."
+  type        = bool
+  default     = false
+}
+
 variable "kms_key_arn" {
-  description = "A customer managed key for the queues. When null, SQS's own keys encrypt them, at no charge."
+  description = "A customer managed key for the queues and the idempotency table. When null, AWS's own keys encrypt them, at no charge."
   type        = string
   default     = null
 

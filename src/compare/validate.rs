@@ -112,6 +112,13 @@ pub fn validate(inputs: &Inputs) -> Vec<Finding> {
 /// An environment: of a container, or of a function.
 type Environment = BTreeMap<String, String>;
 
+/// Settings as their host looks them up. What the image was built with cannot be seen from here, so that a table is left
+/// out where this command's own build would refuse one.
+fn lookup(environment: &Environment) -> impl Fn(&str) -> Option<String> {
+    let refused = |name: &str| cfg!(not(feature = "dynamodb")) && name == "IDEMPOTENCY_TABLE";
+    move |name| environment.get(name).filter(|_| !refused(name)).cloned()
+}
+
 /// The text of a scalar: `"10"` and `10` mean the same in manifests and templates.
 fn text(value: &Value) -> Option<String> {
     match value {

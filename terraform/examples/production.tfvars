@@ -2,6 +2,7 @@
 cluster_name = "my-cluster"
 region       = "us-east-1"
 journal      = false
+idempotency  = false
 # alarm_actions = ["arn:aws:sns:us-east-1:123456789012:on-call"]
 # create_keda   = true
 # identity          = "irsa"

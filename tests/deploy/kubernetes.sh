@@ -59,6 +59,16 @@ lint $everywhere,CKV_K8S_14,CKV_K8S_19,CKV_K8S_8,CKV_K8S_9,CKV_K8S_21 "$work/emu
 state=()
 [ -e "$work/state.json" ] && state=(--terraform "$work/state.json")
 "$twinscale" validate --settings deploy/settings.yaml --kubernetes "$work/production.yaml" "${state[@]}" --template sam/template.yaml
+# With all that can be switched on, and the target that terraform writes.
+if [ -e "$work/state.json" ]; then
+    rm -rf "$work/everything"
+    cp -r eks "$work/everything"
+    cp "$work/target.yaml" "$work/everything/overlays/production/target/kustomization.yaml"
+    kubectl kustomize "$work/everything/overlays/production" > "$work/everything.yaml"
+    check "$work/everything.yaml"
+    "$twinscale" validate --settings deploy/settings.yaml --kubernetes "$work/everything.yaml" "${state[@]}" \
+        --template sam/template.yaml --parameter Journal=on --parameter Idempotency=on
+fi
 for overlay in local emulator; do
     "$twinscale" validate --settings deploy/settings.yaml --kubernetes "$work/$overlay.yaml" --template sam/template.yaml
 done

@@ -27,7 +27,8 @@ venv ministack 'ministack[full]==1.5.33'
 # carry, stand in for them.
 schema() {
     local name=$1 version=$2
-    local folder=$tools/provider/$name-$version
+    local folder
+    folder=$tools/provider/$name-$version-$(echo "$*" | md5sum | cut -c1-8)
     [ ! -e "$folder/schema.json" ] || return 0
     say "extracting the schema of terraform's provider $name"
     mkdir -p "$folder"
@@ -41,5 +42,5 @@ schema() {
 }
 schema aws 21.22.1 aws_sqs_queue aws_sqs_queue_policy aws_sqs_queue_redrive_allow_policy aws_ecr_repository aws_ecr_lifecycle_policy \
     aws_iam_role aws_iam_role_policy aws_eks_pod_identity_association aws_eks_cluster aws_eks_cluster_auth \
-    aws_cloudwatch_metric_alarm aws_cloudwatch_dashboard
+    aws_cloudwatch_metric_alarm aws_cloudwatch_dashboard aws_dynamodb_table
 schema helm 12.1.2

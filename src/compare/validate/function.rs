@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::Config;
 
 use super::queues::{Queue, resource_of};
-use super::{Environment, Findings, number, text};
+use super::{Environment, Findings, lookup, number, text};
 
 /// Memory that buys one vCPU, in MB.
 const MB_PER_VCPU: f64 = 1769.0;
@@ -75,7 +75,7 @@ pub(super) fn check(function: &Function, queues: &[Queue], findings: &mut Findin
             ),
         );
     }
-    match Config::from_env(&|name| function.environment.get(name).cloned()) {
+    match Config::from_env(&lookup(&function.environment)) {
         Err(errors) => errors.0.iter().for_each(|e| findings.error("environment", &function.at, e.to_string())),
         Ok(config) => {
             let share = function.memory as f64 / MB_PER_VCPU;

@@ -8,13 +8,13 @@ use crate::config::{Config, WorkerConfig};
 
 use super::kubernetes::{Cluster, Pod};
 use super::queues::Queue;
-use super::{Findings, number};
+use super::{Findings, lookup, number};
 
 /// Time to flush deletes and give back what is left, after the drain budget.
 const SETTLE: Duration = Duration::from_secs(5);
 
 pub(super) fn check(pod: &Pod, cluster: &Cluster, queues: &[Queue], findings: &mut Findings) {
-    let config = match Config::for_worker(&|name| pod.environment.get(name).cloned()) {
+    let config = match Config::for_worker(&lookup(&pod.environment)) {
         Ok(config) => config,
         Err(errors) => {
             for error in errors.0 {

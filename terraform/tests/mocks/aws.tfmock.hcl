@@ -23,6 +23,13 @@ override_resource {
   }
 }
 
+override_resource {
+  target = aws_dynamodb_table.keys
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/twinscale-keys"
+  }
+}
+
 mock_resource "aws_iam_role" {
   defaults = {
     arn = "arn:aws:iam::123456789012:role/twinscale-consume"
