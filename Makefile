@@ -57,7 +57,7 @@ deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features
 	$(CARGO) deny check bans licenses sources
 
-bench: ## every speed, size and cost claim, as ratios (ROUNDS=, MESSAGES=)
+bench: ## every speed, size and cost claim, as ratios (ROUNDS=, MESSAGES=, DAY_MESSAGES=)
 	$(CARGO) bench --locked
 
 bench-peers: ## set up what people use instead, and measure the worker beside it

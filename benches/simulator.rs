@@ -1,13 +1,15 @@
 //! How fast the simulator is, as absolute figures and as a ratio to a bare binary heap that pushes and pops one event a
 //! message in the same run, which takes the machine out of the figure.
 //!
-//! `cargo bench --bench simulator` takes a few seconds; `-- --day` adds a day of 100 million messages on both targets.
+//! `cargo bench --bench simulator`: a few seconds, and then a day of 100 million messages on both targets, at once on two
+//! cores; `DAY_MESSAGES` sets how many that day has.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use twinscale::compare::load::Load;
 use twinscale::compare::run::Target;
 use twinscale::compare::scenario::Scenario;
 use twinscale::compare::sim;
@@ -34,9 +36,7 @@ fn main() {
         let times = sizes.map(|size| timed(&burst(size), simulate).as_secs_f64());
         println!("{name:<11} time grows with messages to the power of {:.2} (1 is linear)", slope(&sizes, &times));
     }
-    if std::env::args().any(|arg| arg == "--day") {
-        day();
-    }
+    day(std::env::var("DAY_MESSAGES").map_or(100_000_000, |text| text.parse().expect("DAY_MESSAGES is a number")));
 }
 
 type Simulate = fn(&Scenario) -> Target;
@@ -77,28 +77,17 @@ fn slope(sizes: &[u64], times: &[f64]) -> f64 {
     points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / points.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>()
 }
 
-/// A day of 100 million messages of 100 ms on both targets, on two cores.
-fn day() {
-    let text = r#"
-        messages = 100_000_000
-        limit = "48h"
-        [load]
-        shape = "day"
-        rate = 1157.0
-        swing = 0.8
-        [work]
-        wait = "uniform:50ms-150ms"
-        [eks.keda]
-        minReplicaCount = 1
-        maxReplicaCount = 100
-        triggers = [{ queueLength = 10 }]
-    "#;
-    let path = std::env::temp_dir().join(format!("twinscale-day-{}.toml", std::process::id()));
-    std::fs::write(&path, text).expect("the temporary folder can be written to");
-    let scenario = Scenario::read(&path.to_string_lossy()).and_then(Scenario::checked);
-    let _ = std::fs::remove_file(&path);
+/// A day of so many messages of 100 ms on both targets, on two cores.
+fn day(messages: u64) {
+    let mut scenario = Scenario::read("day").expect("built in");
+    scenario.messages = messages;
+    let Load::Day { rate, noise, .. } = &mut scenario.load else { panic!("a day") };
+    (*rate, *noise) = (messages as f64 / 86_400.0, 0.0);
+    scenario.limit = Duration::from_secs(48 * 3600);
+    scenario.work.wait = "uniform:50ms-150ms".parse().expect("a wait");
+    scenario.eks.keda.max_replica_count = 100;
     let began = Instant::now();
-    let run = sim::run(&scenario.expect("a good scenario"));
+    let run = sim::run(&scenario.checked().expect("it can run"));
     let took = began.elapsed().as_secs_f64();
     for (name, target) in run.targets.iter() {
         let (done, peak) = (target.messages.done, target.peak_capacity);
