@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::workload::{Wait, Work};
+use crate::workload::{Wait, Work, mix, number, unit};
 
 pub use errors::{ConfigError, ConfigErrors};
 use reader::Reader;
@@ -97,6 +97,15 @@ pub struct Backoff {
     pub base: Duration,
     /// `BACKOFF_MAX_SECS`.
     pub max: Duration,
+    /// `BACKOFF_SEED`: draws the delays, so that a message waits equally long in every run. Unset = chance draws them, as
+    /// production needs: the same delays in all processes would not spread retries.
+    pub seed: Option<u64>,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { base: Duration::from_secs(1), max: Duration::from_secs(900), seed: None }
+    }
 }
 
 /// Where it is remembered which messages are in progress or done.
@@ -173,6 +182,17 @@ impl Backoff {
         let doublings = receive_count.saturating_sub(1).min(31);
         let most = self.base.saturating_mul(1 << doublings).min(self.max);
         Duration::from_secs(most.mul_f64(chance).as_secs_f64().ceil() as u64)
+    }
+
+    /// The chance, in 0..1, for the retry of a message with that body: its luck if there is a seed.
+    pub fn chance(&self, body: &str, receive_count: u32) -> f64 {
+        self.seed.map_or_else(fastrand::f64, |seed| Self::luck(seed, number(body), receive_count))
+    }
+
+    /// The luck of message `number` after that receive: for one seed always the same.
+    pub fn luck(seed: u64, number: u64, receive_count: u32) -> f64 {
+        // Any number serves that tells this luck from the luck of the work, which has the same seed.
+        unit(mix(mix(seed ^ mix(number)) ^ u64::from(receive_count) ^ 0x6261_636b_6f66_6600))
     }
 }
 
@@ -285,12 +305,13 @@ fn read_filter(from: &mut Reader) -> String {
 }
 
 fn read_backoff(from: &mut Reader) -> Backoff {
-    let base = Duration::from_secs(from.number("BACKOFF_BASE_SECS", 1, 0..=43_200));
-    let max = Duration::from_secs(from.number("BACKOFF_MAX_SECS", 900, 0..=43_200));
+    let default = Backoff::default();
+    let base = Duration::from_secs(from.number("BACKOFF_BASE_SECS", default.base.as_secs(), 0..=43_200));
+    let max = Duration::from_secs(from.number("BACKOFF_MAX_SECS", default.max.as_secs(), 0..=43_200));
     if base > max {
         from.wrong("BACKOFF_MAX_SECS", &max.as_secs().to_string(), "write no less than BACKOFF_BASE_SECS");
     }
-    Backoff { base, max }
+    Backoff { base, max, seed: from.optional("BACKOFF_SEED", 0..=u64::MAX) }
 }
 
 fn read_idempotency(from: &mut Reader) -> IdempotencyConfig {
@@ -352,11 +373,27 @@ mod tests {
 
     #[test]
     fn backoff_doubles_with_each_receive_up_to_its_maximum() {
-        let backoff = Backoff { base: Duration::from_secs(2), max: Duration::from_secs(60) };
+        let backoff = Backoff { base: Duration::from_secs(2), max: Duration::from_secs(60), seed: None };
         let longest = |receive_count| backoff.delay(receive_count, 0.999_999).as_secs();
         assert_eq!([0, 1, 2, 3, 5, 6, 40, u32::MAX].map(longest), [2, 2, 4, 8, 32, 60, 60, 60]);
         assert_eq!(backoff.delay(5, 0.0), Duration::ZERO);
         assert_eq!(backoff.delay(2, 0.3), Duration::from_secs(2), "1.2 s is rounded up");
+    }
+
+    #[test]
+    fn a_seed_draws_the_same_delays_and_chance_draws_others() {
+        let chances = |seed: Option<u64>| {
+            let backoff = Backoff { seed, ..Backoff::default() };
+            (1..=20).map(|receives| backoff.chance("a body", receives)).collect::<Vec<_>>()
+        };
+        assert_eq!(chances(Some(1)), chances(Some(1)));
+        assert_ne!(chances(Some(1)), chances(Some(2)));
+        assert_ne!(chances(None), chances(None));
+        // What the simulator draws for the message whose body carries the number 7.
+        let seeded = Backoff { seed: Some(1), ..Backoff::default() };
+        assert_eq!(seeded.chance(&crate::workload::body(1, 7), 2), Backoff::luck(1, 7, 2));
+        assert!((0.0..1.0).contains(&Backoff::luck(1, 7, 2)));
+        assert_ne!(Backoff::luck(1, 7, 2), Backoff::luck(1, 7, 3), "another receive, another delay");
     }
 
     fn worker(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
@@ -382,6 +419,7 @@ mod tests {
             ("HANDLER_TIMEOUT_MS", "0", "1 to"),
             ("DRAIN_BUDGET_MS", "1.5", "whole number"),
             ("BACKOFF_BASE_SECS", "x", "0 to 43200"),
+            ("BACKOFF_SEED", "x", "whole number"),
             ("UNWRAP_SNS", "raw", "on or off"),
             ("IDEMPOTENCY", "redis", "off or memory"),
             ("IDEMPOTENCY_TABLE", "a table", "DynamoDB"),

@@ -201,7 +201,8 @@ impl Settler {
     }
 
     fn backoff(&self, message: &Message) -> Duration {
-        self.backoff.delay(message.receive_count, fastrand::f64())
+        let receives = message.receive_count;
+        self.backoff.delay(receives, self.backoff.chance(&message.body, receives))
     }
 
     /// The queue of this ARN: `QUEUE_URL` where it has the same name, else looked up by name.

@@ -235,7 +235,8 @@ impl Settler {
 
     fn retry(&mut self, message: Arc<Message>, after: Option<Duration>) {
         let lease = self.leases.revoke(key(&message));
-        let after = after.unwrap_or_else(|| self.backoff.delay(message.receive_count, fastrand::f64()));
+        let receives = message.receive_count;
+        let after = after.unwrap_or_else(|| self.backoff.delay(receives, self.backoff.chance(&message.body, receives)));
         // SQS counts in seconds, and in 12 hours from the receive: what is left of them is the most it takes.
         let held = lease.map(|lease| lease.received.elapsed()).unwrap_or_default();
         let most = LONGEST_VISIBILITY.saturating_sub(held + Duration::from_secs(1));

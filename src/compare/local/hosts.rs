@@ -152,6 +152,8 @@ fn common(at: &Address, place: &Place, wait: Duration) -> Variables {
 fn work(work: &Work, cpu_limit: f64, speed: f64) -> Variables {
     [
         ("WORK_SEED", work.seed.to_string()),
+        // Retries wait as long as in the simulator.
+        ("BACKOFF_SEED", work.seed.to_string()),
         ("WORK_WAIT", String::from(work.wait.scaled(speed.recip()))),
         ("WORK_CPU", format_duration(work.cpu.div_f64(speed))),
         ("WORK_CPU_LIMIT", cpu_limit.to_string()),

@@ -11,8 +11,9 @@ use crate::compare::run::{Decision, Sample};
 use crate::compare::scaling::{self, Counts, Observation};
 use crate::compare::scenario::Scenario;
 use crate::compare::sqs::{Attributes, Departure, Handle, Queue, Received, Send};
+use crate::config::Backoff;
 use crate::handler::Outcome;
-use crate::workload::{Work, mix, unit};
+use crate::workload::Work;
 
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// With nothing moving for this long nothing ever will: no message is hidden for more than 12 hours.
@@ -215,7 +216,9 @@ impl<'a> Stage<'a> {
 
     /// A retry: visible again after the back-off, which begins in `ahead`. Says when.
     pub fn retry(&mut self, work: &Work, held: &Held, ahead: Duration) {
-        let after = ahead + backoff(work.seed, held.number, held.receives);
+        // The hosts' own, with their defaults and their luck.
+        let luck = Backoff::luck(work.seed, held.number, held.receives);
+        let after = ahead + Backoff::default().delay(held.receives, luck);
         self.books.retried += 1;
         self.books.requests.change_visibility += 1;
         // A handle that is no longer good means that somebody else has the message.
@@ -269,12 +272,4 @@ pub(super) fn draw(work: &Work, held: &mut Held) -> Duration {
         Outcome::Reject { .. } => Fate::Reject,
     };
     drawn.wait
-}
-
-/// The hosts' back-off with their defaults: evenly between 0 and 1 s x 2^(receives - 1), at most 900 s, and rounded up, since
-/// SQS takes whole seconds.
-fn backoff(seed: u64, number: u64, receives: u32) -> Duration {
-    let most = f64::from(1_u32 << (receives.clamp(1, 11) - 1)).min(900.0);
-    let luck = unit(mix(mix(seed ^ mix(number)) ^ u64::from(receives) ^ 0x6261_636b_6f66_6600));
-    Duration::from_secs((most * luck).ceil() as u64)
 }
