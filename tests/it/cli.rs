@@ -99,7 +99,9 @@ fn a_run_is_shown_as_text_and_markdown() {
 #[test]
 fn a_text_has_the_first_and_the_last_changes_of_a_long_run() {
     for format in ["text", "markdown"] {
-        let output = twinscale(&["compare", "--engine", "simulated", "--scenario", "ramp", "--format", format]);
+        let long =
+            ["compare", "--engine", "simulated", "--scenario", "day", "--messages", "100000", "--format", format];
+        let output = twinscale(&long);
         let report = text(&output.stdout);
         let changes = report.lines().filter(|line| line.contains("event-source-mapping") && line.contains('→')).count();
         assert_eq!(changes, 50, "{report}");

@@ -12,7 +12,7 @@ use crate::compare::scaling::{self, Counts, Observation, Policy};
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// A look that is later than this is made at the moment that it is.
-const LATE: Duration = Duration::from_secs(1);
+pub const LATE: Duration = Duration::from_secs(1);
 
 /// The story of one target, counted from the start of its load.
 pub struct Timeline {

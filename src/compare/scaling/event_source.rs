@@ -1,7 +1,8 @@
 //! The SQS event source mapping of Lambda: how many batches it has invoked the function with at once.
 //!
 //! Published are the start (5), the ramps, the maxima and that it goes back when idle. Not published, and therefore
-//! estimates of this model, each named where it is used: how often it looks, how fast it goes back, how far it backs off.
+//! estimates of this model, each named where it is used: how often it looks, when and how fast it goes back, how far it
+//! backs off.
 
 use std::time::Duration;
 
@@ -111,6 +112,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const PER_POLLER: u32 = 10;
 /// Pollers that standard mode starts with, and goes back to.
 const START: u32 = 5;
+/// Traffic is low when no message has waited for a free poller for so long (estimate: AWS says that the mapping goes back when
+/// traffic is low, and counts in minutes).
+const LOW_TRAFFIC: Duration = Duration::from_secs(60);
 /// Pollers that standard mode may fall to after a long idle time, unless MaximumConcurrency is set.
 const IDLE: u32 = 2;
 /// How long nothing must have been under way for that (estimate).
@@ -128,14 +132,17 @@ pub struct EventSource {
     credit: u32,
     failed: bool,
     last_busy: Duration,
+    /// When a message last waited for a free poller.
+    last_waited: Duration,
 }
 
 impl EventSource {
     /// A mapping that has just been enabled; on a FIFO queue with so many message groups.
     pub fn new(settings: Settings, groups: Option<u32>) -> Self {
         let groups = groups.unwrap_or(u32::MAX);
-        let last_busy = Duration::ZERO;
-        let mut mapping = Self { settings, groups, limit: 0, next: LOOK, credit: 0, failed: false, last_busy };
+        let (last_busy, last_waited) = (Duration::ZERO, Duration::ZERO);
+        let mut mapping =
+            Self { settings, groups, limit: 0, next: LOOK, credit: 0, failed: false, last_busy, last_waited };
         mapping.limit = mapping.start();
         mapping
     }
@@ -213,6 +220,9 @@ impl EventSource {
         // Messages that the free pollers are about to take do not call for more of them.
         let free = u64::from(self.limit.saturating_sub(seen.replicas));
         let waiting = counts.visible.saturating_sub(free * u64::from(self.settings.batch_size));
+        if waiting > 0 {
+            self.last_waited = now;
+        }
         let maximum = self.maximum();
         if waiting > 0 && self.limit < maximum {
             let to = (self.limit + self.step()).min(maximum);
@@ -227,7 +237,8 @@ impl EventSource {
             return (self.limit, word, format!("{} messages wait", counts.visible));
         }
         let floor = self.floor(now);
-        if counts.visible == 0 && seen.replicas < self.limit && self.limit > floor {
+        let low = now >= self.last_waited + LOW_TRAFFIC;
+        if low && counts.visible == 0 && seen.replicas < self.limit && self.limit > floor {
             // Estimate: as fast down as up, and never below what is under way.
             let to = self.limit.saturating_sub(self.step()).max(floor).max(self.whole_pollers(seen.replicas));
             return (to.min(self.limit), "Idle", format!("{} batches under way", seen.replicas));

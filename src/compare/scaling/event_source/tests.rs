@@ -91,7 +91,22 @@ fn an_idle_mapping_goes_back_to_5_and_later_to_2_unless_its_maximum_is_set() {
             limits.push(mapping.tick(now, &seen(0, 0)).to);
             now = mapping.due();
         }
-        assert_eq!((limits[0], limits[20], limits[399]), (50, 5, expected));
+        // The last message waited in the look before these: a minute of low traffic is over at the sixtieth.
+        assert_eq!((limits[58], limits[59], limits[78], limits[399]), (55, 50, 5, expected));
+    }
+}
+
+#[test]
+fn a_message_that_waits_once_a_minute_keeps_the_limit_up() {
+    let mut mapping = EventSource::new(Settings::default(), None);
+    saturated(&mut mapping, 2);
+    assert_eq!(mapping.limit(), 15);
+    for look in 0..600 {
+        let now = mapping.due();
+        // As many as free pollers take, and one that waits.
+        let visible = if look % 60 == 59 { u64::from(mapping.limit() - 5) * 10 + 1 } else { 0 };
+        let to = mapping.tick(now, &seen(visible, 5)).to;
+        assert!(to >= 15, "{to} at {now:?}");
     }
 }
 
