@@ -181,7 +181,7 @@ fn handler_times(path: &Path) -> Result<Wait, CommandError> {
         None => Err(CommandError::Flag {
             flag: "--handler-times",
             what: format!(
-                "{} has no handler_seconds_histogram: write a run of --engine aws with --journal-queue-url, or of --engine simulated",
+                "{} has no handler_seconds_histogram: write a run of --engine local or simulated, or of --engine aws with --journal-queue-url",
                 path.display()
             ),
         }),

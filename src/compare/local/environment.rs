@@ -1,7 +1,7 @@
 //! One execution environment: a real process and its Runtime API. Dropping it kills the process.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -44,8 +44,9 @@ pub struct Settings {
     pub max_concurrency: u32,
     /// Scenario time, which the timeout and the deadline header follow.
     pub clock: Clock,
-    /// Where what the processes print goes; nowhere if unset.
-    pub log: Option<PathBuf>,
+    /// The folder for what environments print, each in a file of its own, as each has a log stream of its own; nowhere
+    /// if unset.
+    pub logs: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -62,7 +63,7 @@ impl Default for Settings {
             reserved_concurrency: None,
             max_concurrency: 1,
             clock: Clock::new(1.0),
-            log: None,
+            logs: None,
         }
     }
 }
@@ -73,9 +74,9 @@ impl Settings {
         format!("arn:aws:lambda:{}:000000000000:function:{}", self.region, self.name)
     }
 
-    fn command(&self, api: &RuntimeApi) -> std::io::Result<Command> {
+    fn command(&self, api: &RuntimeApi, stream: &str, log: Option<&Path>) -> std::io::Result<Command> {
         let mut command = Command::new(&self.program);
-        let output = || match &self.log {
+        let output = || match log {
             Some(path) => Ok(Stdio::from(File::options().create(true).append(true).open(path)?)),
             None => Ok::<_, std::io::Error>(Stdio::null()),
         };
@@ -87,7 +88,7 @@ impl Settings {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.memory_mb.to_string())
             .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", self.name))
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("$LATEST/{}", Uuid::new_v4().simple()))
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("$LATEST/{stream}"))
             .env("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023")
             .env("AWS_REGION", &self.region)
             .env("AWS_DEFAULT_REGION", &self.region)
@@ -136,6 +137,7 @@ pub enum Failure {
 pub struct Environment {
     api: RuntimeApi,
     pid: u32,
+    log: Option<PathBuf>,
     /// Wall-clock time from spawn to the first `next`.
     init: Duration,
     settings: Arc<Settings>,
@@ -152,8 +154,13 @@ impl Environment {
         let program = settings.program.display();
         let unstarted = |error| Failure::Init(format!("{program} could not be started: {error}"));
         let api = RuntimeApi::bind(settings.arn()).await.map_err(unstarted)?;
+        let stream = Uuid::new_v4().simple().to_string();
+        let log = settings.logs.as_ref().map(|folder| folder.join(format!("{}-{stream}.log", settings.name)));
         let began = Instant::now();
-        let mut child = settings.command(&api).and_then(|mut command| command.spawn()).map_err(unstarted)?;
+        let mut child = settings
+            .command(&api, &stream, log.as_deref())
+            .and_then(|mut command| command.spawn())
+            .map_err(unstarted)?;
         let pid = child.id().unwrap_or_default();
         let exited = api.exit_reporter();
         let watched = guard::watch(pid);
@@ -175,12 +182,17 @@ impl Environment {
                 return Err(Failure::Init(format!("{program} asked for no invocation within {INIT_LIMIT:?}")));
             }
         }
-        Ok(Self { api, pid, init: began.elapsed(), settings: settings.clone(), _process: process })
+        Ok(Self { api, pid, log, init: began.elapsed(), settings: settings.clone(), _process: process })
     }
 
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// What it prints, if that is kept.
+    pub fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
     }
 
     /// Wall-clock time from spawn to the first `next`.

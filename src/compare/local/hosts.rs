@@ -29,6 +29,8 @@ pub struct Address {
     pub queue_arn: String,
     /// `DLQ_URL`.
     pub dlq_url: String,
+    /// `JOURNAL_QUEUE_URL`.
+    pub journal_url: String,
 }
 
 /// Where processes are found and leave things, and how fast the run goes.
@@ -65,6 +67,8 @@ pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Template {
         millis((scenario.queue.visibility_timeout / 2).max(Duration::from_millis(10).mul_f64(place.clock.speed()))),
     );
     set("SEND", "off".to_owned());
+    // Tells how long handlers take. A function's log does that already, and a journal would hold up its answers.
+    set("JOURNAL_QUEUE_URL", at.journal_url.clone());
     variables.extend(work(&scenario.work, pod.cpu_limit, place.clock.speed()));
     Template {
         name: "worker",
@@ -103,7 +107,8 @@ pub fn function(scenario: &Scenario, at: &Address, place: &Place) -> environment
     set("FUNCTION_CONCURRENCY", lambda.in_host_concurrency.to_string());
     set("DEADLINE_MARGIN_MS", millis(lambda.deadline_margin, place.clock.speed()));
     variables.extend(work(&scenario.work, f64::from(lambda.memory_mb) / MB_PER_VCPU, place.clock.speed()));
-    settings(lambda, "lambda-sqs", variables, place)
+    // Its metrics are read from its log.
+    environment::Settings { logs: Some(place.folder.clone()), ..settings(lambda, "lambda-sqs", variables, place) }
 }
 
 /// The function behind the URL, which sends the load.
@@ -125,7 +130,7 @@ fn settings(lambda: &Lambda, program: &str, variables: Variables, place: &Place)
         placement: lambda.placement,
         idle_reclaim: lambda.idle_reclaim,
         clock: place.clock,
-        log: place.keep_logs.then(|| place.folder.join(format!("{program}.log"))),
+        logs: place.keep_logs.then(|| place.folder.clone()),
         ..environment::Settings::default()
     }
 }

@@ -1,15 +1,18 @@
 //! A function and its execution environments: reuse of the most recently used, cold starts, idle reclaim, billing.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::environment::{Environment, Failure, Settings};
+use crate::metrics::HANDLER_SECONDS;
 
 /// One invocation, in scenario time.
 #[derive(Debug)]
@@ -64,6 +67,8 @@ struct State {
     /// Process ids of those with work.
     busy: BTreeSet<u32>,
     usage: Usage,
+    /// What environments have printed, those included that are gone.
+    logs: Vec<PathBuf>,
 }
 
 impl Function {
@@ -90,6 +95,12 @@ impl Function {
     /// What it has used so far.
     pub fn usage(&self) -> Usage {
         self.state().usage
+    }
+
+    /// How long handlers took so far, in scenario time, as the metrics in the function's log tell. None without a log.
+    pub fn handler_times(&self) -> Vec<Duration> {
+        let logs = self.state().logs.clone();
+        logs.iter().flat_map(|log| handler_seconds(log)).map(|took| self.in_scenario_time(took)).collect()
     }
 
     /// Environments that exist, with and without work.
@@ -152,6 +163,9 @@ impl Function {
         self.state().usage.cold_starts += 1;
         let began = Instant::now();
         let started = Environment::start(&self.settings).await;
+        if let Ok(log) = started.as_ref().map(Environment::log) {
+            self.state().logs.extend(log.map(Path::to_owned));
+        }
         started.map_err(|failure| (failure, self.in_scenario_time(began.elapsed())))
     }
 
@@ -225,6 +239,19 @@ async fn reclaim(function: Weak<Function>, idle_for: Duration) {
         drop(state);
         drop(spent);
     }
+}
+
+/// The handler times in a log: lines of CloudWatch's embedded metric format hold them, by the machine's clock.
+fn handler_seconds(log: &Path) -> Vec<Duration> {
+    #[derive(Deserialize)]
+    struct Metrics {
+        #[serde(rename = "twinscale_handler_seconds")]
+        handler_seconds: Vec<f64>,
+    }
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines = text.lines().filter(|line| line.contains(HANDLER_SECONDS));
+    let metrics = lines.filter_map(|line| serde_json::from_str::<Metrics>(line).ok());
+    metrics.flat_map(|line| line.handler_seconds).filter_map(|took| Duration::try_from_secs_f64(took).ok()).collect()
 }
 
 fn billed(used: Duration) -> Duration {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::sqs_server::{Bill, Event};
-use crate::compare::run::{Bucket, Latency, Messages, Requests, latencies};
+use crate::compare::run::{Bucket, Latency, Messages, Requests, histogram, latencies};
 use crate::handler::Outcome;
 use crate::workload::Work;
 
@@ -50,6 +50,7 @@ struct Books {
     retried: u64,
     duplicates: u64,
     latencies: Vec<Duration>,
+    handler_times: Vec<Duration>,
     first_send: Option<Duration>,
     last_delete: Option<Duration>,
     requests: Counts,
@@ -81,6 +82,8 @@ pub struct Closed {
     pub latency: Option<Latency>,
     /// The distribution behind `latency`.
     pub histogram: Vec<Bucket>,
+    /// How long handlers took, every attempt counted.
+    pub handler_times: Vec<Bucket>,
     /// When the first message was accepted.
     pub first_send: Option<Duration>,
     /// When the last message was deleted.
@@ -111,6 +114,11 @@ impl Ledger {
         if let Some(record) = self.books().messages.get_mut(&number) {
             record.rejected = true;
         }
+    }
+
+    /// Notes how long one handler took, as its host tells.
+    pub fn handled(&self, took: Duration) {
+        self.books().handler_times.push(took);
     }
 
     /// Notes a request that costs as much as `billed` of them: one for each 64 KiB that it carries.
@@ -144,7 +152,7 @@ impl Ledger {
     /// Sums up, given how many messages the queue still holds.
     pub fn close(&self, still_queued: u64) -> Closed {
         let books = self.books();
-        let (latency, histogram) = latencies(books.latencies.clone());
+        let (latency, latency_histogram) = latencies(books.latencies.clone());
         let messages = Messages {
             sent: books.tally.sent,
             done: books.tally.done,
@@ -159,7 +167,8 @@ impl Ledger {
             messages,
             requests: Requests { send, receive, empty_receive, delete, change_visibility },
             latency,
-            histogram,
+            histogram: latency_histogram,
+            handler_times: histogram(books.handler_times.iter().map(|took| (*took, 1))),
             first_send: books.first_send,
             last_delete: books.last_delete,
         }

@@ -71,5 +71,9 @@ pub async fn run(
         unavailable: UNAVAILABLE,
     };
     warnings.extend(pods.warnings());
+    if drained {
+        // What workers still have for their journals they write when they end.
+        pods.end().await;
+    }
     Ok((target(queues.ledger(), &timeline, ending), warnings))
 }

@@ -55,6 +55,7 @@ pub async fn run(
     mapping.stop().await;
     let at = timeline.now();
     timeline.finish(at, left, 0);
+    function.handler_times().into_iter().for_each(|took| queues.ledger().handled(took));
     let used = function.usage();
     let usage = Usage {
         gb_seconds: Some(used.gb_seconds(scenario.lambda.memory_mb)),

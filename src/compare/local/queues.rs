@@ -1,8 +1,10 @@
-//! The queue and the dead-letter queue of one target, served for its processes and watched for the ledger.
+//! The queue, the dead-letter queue and the journal of one target, served for its processes and watched for the ledger.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use super::LocalError;
 use super::clock::Clock;
@@ -13,7 +15,10 @@ use crate::compare::scaling::Counts;
 use crate::compare::scenario::Scenario;
 use crate::workload::number;
 
-/// A server with two queues. Dropping it closes both.
+/// The journal of the workers: a queue that nobody receives from, since what is sent is seen.
+const JOURNAL: &str = "journal";
+
+/// A server with three queues. Dropping it closes all.
 pub struct Queues {
     server: SqsServer,
     name: String,
@@ -30,15 +35,17 @@ impl Queues {
         let suffix = if scenario.queue.fifo { ".fifo" } else { "" };
         let (name, dlq) = (format!("twinscale{suffix}"), format!("twinscale-dlq{suffix}"));
         let ledger = Arc::new(Ledger::new(scenario.work.clone()));
-        let watch = Arc::new(Books { ledger: ledger.clone(), dlq: dlq.clone() });
+        let watch = Arc::new(Books { ledger: ledger.clone(), dlq: dlq.clone(), clock });
         let options = Options { clock, seed: scenario.seed, watch: Some(watch), ..Options::default() };
         let server = SqsServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
 
         let fifo: &[(&str, &str)] = if scenario.queue.fifo { &[("FifoQueue", "true")] } else { &[] };
+        let refused = |error: super::sqs_server::Error| LocalError::Queue(error.message);
         let create = |name: &str, attributes: &[(&str, &str)]| {
-            let refused = |error: super::sqs_server::Error| LocalError::Queue(error.message);
             server.create_queue(name, &[fifo, attributes].concat()).map_err(refused)
         };
+        // The shortest retention: records are of no use once they were seen.
+        let journal_url = server.create_queue(JOURNAL, &[("MessageRetentionPeriod", "60")]).map_err(refused)?;
         let dlq_url = create(&dlq, &[("MessageRetentionPeriod", "1209600")])?;
         let redrive = serde_json::json!({
             "deadLetterTargetArn": server.arn(&dlq),
@@ -52,7 +59,8 @@ impl Queues {
                 ("RedrivePolicy", &redrive.to_string()),
             ],
         )?;
-        let address = Address { endpoint: server.endpoint(), queue_url, queue_arn: server.arn(&name), dlq_url };
+        let (endpoint, queue_arn) = (server.endpoint(), server.arn(&name));
+        let address = Address { endpoint, queue_url, queue_arn, dlq_url, journal_url };
         Ok(Self { server, name, address, ledger })
     }
 
@@ -73,14 +81,37 @@ impl Queues {
     }
 }
 
-/// Writes what happens at the two queues into one ledger.
+/// Writes what happens at the queues into one ledger.
 struct Books {
     ledger: Arc<Ledger>,
     dlq: String,
+    clock: Clock,
+}
+
+/// What the ledger wants of a journal's record of a message: milliseconds of the machine's clock.
+#[derive(Deserialize)]
+struct Handled {
+    started: u64,
+    finished: u64,
+}
+
+impl Books {
+    fn journal(&self, record: &str) {
+        // Other records, and messages whose handler never began, have no such times.
+        let Ok(Handled { started, finished }) = serde_json::from_str(record) else { return };
+        let took = Duration::from_millis(finished.saturating_sub(started));
+        self.ledger.handled(took.mul_f64(self.clock.speed()));
+    }
 }
 
 impl Watch for Books {
     fn message(&self, now: Duration, queue: &str, body: &str, event: Event) {
+        if queue == JOURNAL {
+            if event == Event::Sent {
+                self.journal(body);
+            }
+            return;
+        }
         match (queue == self.dlq, event) {
             (true, Event::Sent) => self.ledger.rejected(number(body)),
             // Nobody works on dead letters during a run.
@@ -89,7 +120,10 @@ impl Watch for Books {
         }
     }
 
-    fn request(&self, _: Duration, _: &str, action: Bill, billed: u64) {
-        self.ledger.request(action, billed);
+    fn request(&self, _: Duration, queue: &str, action: Bill, billed: u64) {
+        // The journal is ours, and no part of what a target costs.
+        if queue != JOURNAL {
+            self.ledger.request(action, billed);
+        }
     }
 }

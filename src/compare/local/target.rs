@@ -47,8 +47,7 @@ pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> Target {
         floor_simulated: ending.tail_simulated,
         latency_seconds: closed.latency,
         latency_histogram: closed.histogram,
-        // The queue does not see when a handler begins.
-        handler_seconds_histogram: Vec::new(),
+        handler_seconds_histogram: closed.handler_times,
         peak_capacity: samples.iter().map(|sample| sample.capacity).max().unwrap_or_default(),
         samples,
         decisions,

@@ -1,5 +1,6 @@
 //! The local engine: real processes against the embedded queue, faster than scenario time.
 
+mod handler_times;
 mod interrupted;
 mod killed;
 mod processes;
