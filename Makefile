@@ -8,6 +8,7 @@ OUT      ?= out
 REPORT   ?= $(OUT)/report.html
 ARGS     ?=
 AGREEMENT_SPEED ?= 1
+BESIDE   ?= nothing else running
 CARGO    ?= cargo
 SEED     ?= 1
 SECONDS  ?= 20
@@ -48,10 +49,13 @@ lint: ## formatting, clippy, all features and none
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P tests/deploy .ci/run $$(git ls-files '*.sh'); \
 	else echo "lint: shellcheck is not here, so that no script was looked at"; fi
 
-agreement: build ## local against simulated, in full size and real time, and docs/agreement.md (AGREEMENT_SPEED= alone: small and fast)
+agreement: build ## local against simulated, in full size and real time (35 minutes), and docs/agreement.md (AGREEMENT_SPEED=, BESIDE=)
 	AGREEMENT_TABLE=docs/agreement.md AGREEMENT_SPEED=$(AGREEMENT_SPEED) \
-	AGREEMENT_MACHINE="$$(uname -sm), $$(nproc) processors, $$(date -u +%F)" \
+	AGREEMENT_MACHINE="$$(uname -sm), $$(nproc) processors, $$(date -u +%F), release build, with $(BESIDE)" \
 	$(CARGO) test --release --locked --test it agreement -- --ignored --nocapture
+
+agreement-small: ## the same bounds in sizes and at speeds that take three minutes
+	$(CARGO) test --locked --all-features --test it agreement -- --ignored --nocapture
 
 deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features
@@ -83,4 +87,4 @@ pictures: compare ## the pictures of the README, from a real run
 	tests/browser/setup.sh
 	node target/browser/page.mjs --pictures docs/pictures $(OUT)/report.html
 
-.PHONY: help build agreement page page-check pictures compare test test-setup test-deploy arm64 lint deny bench bench-peers chaos fuzz
+.PHONY: help build agreement agreement-small page page-check pictures compare test test-setup test-deploy arm64 lint deny bench bench-peers chaos fuzz
