@@ -3,6 +3,7 @@
 //! A scenario is a TOML file; what it leaves out is the `default` scenario's, whose scaling numbers are read from the
 //! manifests that this project deploys.
 
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ pub use nodes::{Nodes, Provisioner};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scenario {
-    /// What reports call it.
+    /// What reports call it; a file that does not say is called by its own name.
+    #[serde(default)]
     pub name: String,
     /// Seed of all chance: work, outcomes, arrivals, delays.
     pub seed: u64,
@@ -115,8 +117,12 @@ impl Scenario {
                 ScenarioError::Unknown { name: name.to_owned(), known, error }
             })?,
         };
-        let scenario: Self = toml::from_str(&text)
+        let mut scenario: Self = toml::from_str(&text)
             .map_err(|error| ScenarioError::Malformed { name: name.to_owned(), error: Box::new(error) })?;
+        if scenario.name.is_empty() {
+            let stem = Path::new(name).file_stem().unwrap_or_default();
+            scenario.name = stem.to_string_lossy().into_owned();
+        }
         scenario.with_recorded_rows(name)
     }
 

@@ -31,7 +31,7 @@ fn a_bad_scenario_exits_64_and_names_its_field() {
         ("messages = 1.5", "messages"),
         ("seed = -1", "seed"),
         ("body_bytes = 2000000", "body_bytes: 2000000: write 36 to 1048576"),
-        ("limit = '0s'", "limit: 0: write 1"),
+        ("limit = '0s'", "scenario 's':\n  limit: 0: write 1"),
         ("limit = 'forever'", "'forever' is no duration"),
         ("load = { shape = 'steady', rate = -5.0 }", "load.rate: -5"),
         ("load = { shape = 'poisson', rate = inf }", "load.rate"),
