@@ -96,7 +96,7 @@ impl Journal {
         self.record(|who| Record::Stopped { at: millis(SystemTime::now()), host: self.host, who });
     }
 
-    /// A message ended: `done`, `retry`, `reject`, `panic`, `timeout`, `late` or `blocked`.
+    /// A message ended: `done`, `duplicate`, `retry`, `reject`, `panic`, `timeout`, `late`, `lost` or `blocked`.
     pub fn message(&self, message: &Message, times: Times, outcome: &'static str) {
         self.record(|who| {
             Record::Message(MessageRecord {

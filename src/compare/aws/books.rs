@@ -84,7 +84,8 @@ impl Books {
                 let life = self.lives.entry(ended.who.clone()).or_default();
                 life.born = Some(life.born.map_or(ended.received, |born| born.min(ended.received)));
                 match ended.outcome.as_str() {
-                    "done" => self.done.insert(ended.id.clone()),
+                    // A duplicate's effect has happened, by this message or by another with its key: it was deleted.
+                    "done" | "duplicate" => self.done.insert(ended.id.clone()),
                     "reject" => self.rejected.insert(ended.id.clone()),
                     _ => false,
                 };
@@ -123,12 +124,18 @@ impl Books {
     pub fn close(&self, drained: bool, left: u64, in_host_concurrency: u32) -> Target {
         let origin = self.origin();
         let since = |at: u64| Duration::from_millis(at.saturating_sub(origin));
-        let (mut first_done, mut repeated) = (HashMap::new(), 0);
-        for attempt in self.attempts.values().filter(|attempt| attempt.outcome == "done") {
-            let at = first_done.entry(&attempt.id).or_insert((attempt.sent, attempt.finished));
-            repeated += u64::from(at.1 != attempt.finished);
-            at.1 = at.1.min(attempt.finished);
+        let (mut first_done, mut unexplained) = (HashMap::new(), BTreeMap::<&str, u64>::new());
+        for attempt in self.attempts.values() {
+            if matches!(attempt.outcome.as_str(), "done" | "duplicate") {
+                let (_, at) = first_done.entry(&attempt.id).or_insert((attempt.sent, attempt.finished));
+                *at = attempt.finished.min(*at);
+            }
+            // Settled for good, or with another owner by now: neither explains a further receive.
+            if matches!(attempt.outcome.as_str(), "done" | "duplicate" | "reject" | "lost") {
+                *unexplained.entry(&attempt.id).or_default() += 1;
+            }
         }
+        let duplicates = unexplained.values().map(|attempts| attempts - 1).sum();
         let all =
             first_done.values().filter_map(|(sent, done)| Some(Duration::from_millis(done.saturating_sub((*sent)?))));
         let (latency, latency_histogram) = latencies(all.collect());
@@ -151,7 +158,7 @@ impl Books {
                 done: self.done.len() as u64,
                 retried: Some(retried as u64),
                 rejected: self.tally().1,
-                duplicates: Some(repeated),
+                duplicates: Some(duplicates),
                 lost: (unaccounted == 0).then_some(0),
                 unaccounted: Some(unaccounted),
             },
@@ -316,6 +323,23 @@ mod tests {
         assert_eq!(target.messages.lost, None, "two have no record: nobody knows");
         assert_eq!(target.messages.unaccounted, Some(2));
         assert!(target.unavailable.contains_key("messages.lost"));
+    }
+
+    #[test]
+    fn what_was_not_handled_again_is_done_and_what_another_owner_took_is_a_duplicate_and_no_retry() {
+        let books = books(&[
+            attempt("a", 1, "p", (0, 100), "done"),
+            attempt("a", 2, "q", (500, 501), "duplicate"),
+            attempt("b", 1, "p", (0, 400), "lost"),
+            attempt("b", 2, "q", (300, 600), "done"),
+            attempt("c", 1, "q", (0, 200), "duplicate"),
+        ]);
+        let target = books.close(true, 0, 10);
+        let Messages { done, retried, duplicates, unaccounted, .. } = target.messages;
+        assert_eq!((done, retried), (3, Some(0)), "c has the key of another message");
+        assert_eq!(duplicates, Some(2), "a and b were received once more");
+        assert_eq!(unaccounted, Some(0));
+        assert_eq!(target.drain_seconds, Some(0.6));
     }
 
     #[test]
