@@ -3,7 +3,6 @@
 //! It starts every message as a task of its own and answers as each one ends, so that a slow message holds nothing
 //! up. It does not know queues: the host turns each verdict into deletes, visibility changes and responses.
 
-mod lost;
 mod once;
 mod one;
 
@@ -19,8 +18,6 @@ use crate::handler::{Handler, Outcome};
 use crate::idempotency::Idempotency;
 use crate::message::Message;
 
-pub use lost::{Key, Lost, key};
-
 /// How a message ended, before the host settles it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
@@ -34,7 +31,7 @@ pub enum Verdict {
     TimedOut(Duration),
     /// Time was up before the handler answered (it was aborted) or began. Given back with visibility 0.
     Late,
-    /// Another owner has the message by now ([`Lost`]): the handler was aborted, or never began. Not settled.
+    /// Another owner has the message by now or may have it: the handler was aborted, or never began. Not settled.
     Lost,
     /// An earlier message of its FIFO group did not finish, so this one was not started. Given back.
     Blocked,
@@ -66,8 +63,6 @@ pub struct Limits {
     pub handler_timeout: Option<Duration>,
     /// Cancelled when time is up: the Lambda deadline less a margin, or the end of the worker's drain budget.
     pub time_up: CancellationToken,
-    /// Messages that have another owner by now.
-    pub lost: Arc<Lost>,
     /// Show the handler the notification inside an SNS envelope.
     pub unwrap_sns: bool,
     /// Messages whose effect has happened are not handled again.
@@ -87,8 +82,11 @@ pub enum Event {
 /// if it has not. The message is then retried, and its group stops.
 pub type GoOn = oneshot::Sender<()>;
 
-/// Runs `messages` and sends what happens to each of them to `events`, as whatever the host makes of an [`Event`];
-/// returns when all have ended, and ends them when it is dropped.
+/// A message, and what is cancelled once another owner has it, or may have it: its handler stops then.
+pub type InHand = (Arc<Message>, CancellationToken);
+
+/// Runs `messages`, which nobody else can get meanwhile, and sends what happens to each of them to `events`, as whatever
+/// the host makes of an [`Event`]; returns when all have ended, and ends them when it is dropped.
 pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
     handler: &Arc<H>,
     messages: Vec<Arc<Message>>,
@@ -96,7 +94,8 @@ pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
     limits: &Limits,
     events: mpsc::UnboundedSender<E>,
 ) {
-    let mut tasks = JoinSet::new();
+    let (mut tasks, never) = (JoinSet::new(), CancellationToken::new());
+    let messages = messages.into_iter().map(|message| (message, never.clone())).collect();
     for lane in lanes(handler, messages, ordered, limits, &events) {
         tasks.spawn(lane);
     }
@@ -110,15 +109,15 @@ pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
 /// [`Outcome::Done`] or [`Outcome::Reject`] blocks the rest of its group, so that order is kept on redelivery.
 pub fn lanes<H: Handler, E: From<Event> + Send + 'static>(
     handler: &Arc<H>,
-    messages: Vec<Arc<Message>>,
+    messages: Vec<InHand>,
     ordered: bool,
     limits: &Limits,
     events: &mpsc::UnboundedSender<E>,
 ) -> impl Iterator<Item = impl Future<Output = ()> + Send + use<H, E>> {
-    let mut lanes: Vec<Vec<Arc<Message>>> = Vec::with_capacity(messages.len());
+    let mut lanes: Vec<Vec<InHand>> = Vec::with_capacity(messages.len());
     let mut lane_of_group: HashMap<String, usize> = HashMap::new();
     for message in messages {
-        match message.group_id.as_ref().filter(|_| ordered) {
+        match message.0.group_id.as_ref().filter(|_| ordered) {
             Some(group) => {
                 let lane = *lane_of_group.entry(group.clone()).or_insert_with(|| {
                     lanes.push(Vec::new());
@@ -134,14 +133,15 @@ pub fn lanes<H: Handler, E: From<Event> + Send + 'static>(
 
 async fn run_lane<H: Handler, E: From<Event>>(
     handler: Arc<H>,
-    lane: Vec<Arc<Message>>,
+    lane: Vec<InHand>,
     ordered: bool,
     limits: Limits,
     events: mpsc::UnboundedSender<E>,
 ) {
     let mut blocked = false;
-    for message in lane {
-        let verdict = if blocked { Verdict::Blocked } else { one::run(&handler, &message, &limits, &events).await };
+    for (message, lost) in lane {
+        let verdict =
+            if blocked { Verdict::Blocked } else { one::run(&handler, &message, &lost, &limits, &events).await };
         blocked |= !matches!(verdict, Verdict::Handled(Outcome::Done | Outcome::Reject { .. }) | Verdict::Duplicate);
         let waits = ordered && matches!(verdict, Verdict::Handled(Outcome::Reject { .. }));
         let (go_on, gone_on) = waits.then(oneshot::channel).unzip();

@@ -81,7 +81,6 @@ impl<H: Handler> Function<H> {
             concurrency: Arc::new(Semaphore::new(self.concurrency)),
             handler_timeout: self.handler_timeout,
             time_up: time_up.clone(),
-            lost: Arc::default(),
             unwrap_sns: self.unwrap_sns,
             idempotency: self.idempotency.clone(),
         };

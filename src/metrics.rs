@@ -22,7 +22,7 @@ pub struct Metrics {
     pub rejected: Counter,
     /// Messages given back unfinished: time was up, or their group was blocked.
     pub late: Counter,
-    /// Messages that had another owner before they were settled.
+    /// Messages that had another owner before they were settled, or a lease that ran out.
     pub lost_lease: Counter,
     /// Messages held now.
     pub in_flight: Gauge,
@@ -126,7 +126,7 @@ impl Metrics {
             ("twinscale_messages_late_total", "Messages given back unfinished", &self.late),
             (
                 "twinscale_messages_lost_lease_total",
-                "Messages that had another owner before they were settled",
+                "Messages that had another owner before they were settled, or a lease that ran out",
                 &self.lost_lease,
             ),
         ]

@@ -9,6 +9,7 @@ use std::task::Poll;
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Event, Limits, Verdict, once};
@@ -19,6 +20,7 @@ use crate::{sns, trace};
 pub(super) async fn run<H: Handler, E: From<Event>>(
     handler: &Arc<H>,
     message: &Arc<Message>,
+    lost: &CancellationToken,
     limits: &Limits,
     events: &mpsc::UnboundedSender<E>,
 ) -> Verdict {
@@ -29,14 +31,14 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
             Ok(permit) => permit,
             Err(_) => return Verdict::Late,
         },
-        () = limits.lost.wait(message) => return Verdict::Lost,
+        () = lost.cancelled() => return Verdict::Lost,
     };
     // What the host holds, and rejects, stays the envelope.
     let opened = if limits.unwrap_sns { sns::open(message) } else { None };
     let seen = opened.as_ref().unwrap_or(message);
     let handling = async {
         let _ = events.send(Event::Started(message.clone()).into());
-        until_ended(caught(handler.handle(seen)).instrument(trace::handling(message, seen)), message, limits).await
+        until_ended(caught(handler.handle(seen)).instrument(trace::handling(message, seen)), lost, limits).await
     };
     match &limits.idempotency {
         None => handling.await,
@@ -44,7 +46,7 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
     }
 }
 
-async fn until_ended(handling: impl Future<Output = Verdict>, message: &Arc<Message>, limits: &Limits) -> Verdict {
+async fn until_ended(handling: impl Future<Output = Verdict>, lost: &CancellationToken, limits: &Limits) -> Verdict {
     // Dropped when this function returns, and only then the message is given back: so two never hold it.
     let mut handling = pin!(handling);
     let overran = async {
@@ -57,7 +59,7 @@ async fn until_ended(handling: impl Future<Output = Verdict>, message: &Arc<Mess
         biased;
         verdict = &mut handling => verdict,
         () = limits.time_up.cancelled() => Verdict::Late,
-        () = limits.lost.wait(message) => Verdict::Lost,
+        () = lost.cancelled() => Verdict::Lost,
         () = overran => Verdict::TimedOut(limits.handler_timeout.unwrap_or_default()),
     }
 }

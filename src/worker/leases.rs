@@ -7,10 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::batch::Verdict;
-pub(super) use crate::batch::{Key, key};
 use crate::message::Message;
+
+/// Names a message while it is held: one message may be held twice, after its lease was lost and it came again.
+pub(super) type Key = usize;
+
+pub(super) fn key(message: &Arc<Message>) -> Key {
+    Arc::as_ptr(message) as Key
+}
 
 /// SQS lets nobody hold a message for longer, extensions included.
 const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3600);
@@ -31,9 +38,14 @@ pub(super) struct Lease {
     pub(super) received: Instant,
     pub(super) received_at: SystemTime,
     pub(super) started: Option<(Instant, SystemTime)>,
-    extended: Instant,
-    extending: bool,
-    lost: bool,
+    /// Tells the handler to stop, since another owner has the message or may have it.
+    lost: CancellationToken,
+    /// The next extension is due.
+    extend_at: Instant,
+    /// Others may get it then, as far as we know: no extension is counted that was not answered.
+    visible_at: Instant,
+    /// It is being extended, to then.
+    extending: Option<Instant>,
     /// It ended while it was being extended.
     ended: Option<Verdict>,
 }
@@ -46,6 +58,16 @@ pub(super) enum Next {
     /// Not yet: its lease is being extended.
     Wait,
     /// Nothing: it has another owner by now.
+    Lost,
+}
+
+/// What came of an extension.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Extension {
+    Granted,
+    /// SQS was out of reach, or failed: it is tried again as long as the lease lasts.
+    Failed,
+    /// The message has another owner by now.
     Lost,
 }
 
@@ -62,10 +84,20 @@ impl Leases {
         Self { held: HashMap::new(), heartbeat, next_look: None }
     }
 
-    pub(super) fn hold(&mut self, message: Arc<Message>, received: Instant, received_at: SystemTime) {
-        let (extending, lost, ended, started) = (false, false, None, None);
-        let lease = Lease { message, received, received_at, started, extended: received, extending, lost, ended };
-        self.keep(lease);
+    /// Cancels `lost` once another owner has the message, or may have it.
+    pub(super) fn hold(
+        &mut self,
+        message: Arc<Message>,
+        lost: CancellationToken,
+        received: Instant,
+        received_at: SystemTime,
+    ) {
+        let (extend_at, visible_at) = match self.heartbeat {
+            Some(heartbeat) => (received + heartbeat.old_enough(), received + heartbeat.visibility),
+            None => (received, received),
+        };
+        let (started, extending, ended) = (None, None, None);
+        self.keep(Lease { message, received, received_at, started, lost, extend_at, visible_at, extending, ended });
     }
 
     /// Takes a lease back that was to be settled and was not.
@@ -92,13 +124,13 @@ impl Leases {
 
     pub(super) fn ended(&mut self, key: Key, verdict: Verdict) -> Next {
         match self.held.get_mut(&key) {
-            Some(lease) if lease.extending => {
-                lease.ended = Some(verdict);
-                Next::Wait
-            }
-            Some(lease) if lease.lost => {
+            Some(lease) if lease.lost.is_cancelled() => {
                 self.held.remove(&key);
                 Next::Lost
+            }
+            Some(lease) if lease.extending.is_some() => {
+                lease.ended = Some(verdict);
+                Next::Wait
             }
             Some(_) => Next::Settle(verdict),
             None => Next::Lost,
@@ -107,7 +139,7 @@ impl Leases {
 
     /// Ends the lease, unless it is being extended. What is settled afterwards cannot race with an extension.
     pub(super) fn revoke(&mut self, key: Key) -> Option<Lease> {
-        if self.held.get(&key)?.extending { None } else { self.held.remove(&key) }
+        if self.held.get(&key)?.extending.is_some() { None } else { self.held.remove(&key) }
     }
 
     /// When to look for leases to extend.
@@ -115,39 +147,41 @@ impl Leases {
         self.next_look
     }
 
-    /// Leases to extend now, and by how much. Looked for at intervals, so that many fit into one call. Messages whose 12
-    /// hours are over go to `lost`.
-    pub(super) fn extendable(&mut self, now: Instant, lost: &mut Vec<Arc<Message>>) -> Vec<(Arc<Message>, Duration)> {
+    /// Leases to extend now, and by how much. Looked for at intervals, so that many fit into one call. Those that are over
+    /// are lost: no extension was granted in time, or the 12 hours are over.
+    pub(super) fn extendable(&mut self, now: Instant) -> Vec<(Arc<Message>, Duration)> {
         let (Some(heartbeat), Some(look)) = (self.heartbeat, self.next_look) else { return Vec::new() };
         if now < look {
             return Vec::new();
         }
-        self.next_look = (!self.held.is_empty()).then(|| now + heartbeat.look_every());
-        let old_enough = heartbeat.every - heartbeat.look_every();
-        let mut due = Vec::new();
-        for lease in self.held.values_mut() {
-            let left = LONGEST_LEASE.saturating_sub(now - lease.received);
-            let wanted = heartbeat.visibility.min(Duration::from_secs(left.as_secs()));
-            if lease.extending || lease.lost || now - lease.extended < old_enough {
+        let (mut due, mut next_look) = (Vec::new(), now + heartbeat.look_every());
+        for lease in self.held.values_mut().filter(|lease| !lease.lost.is_cancelled()) {
+            if lease.visible_at <= now {
+                lease.lost.cancel();
                 continue;
             }
-            if wanted.is_zero() {
-                lease.lost = true;
-                lost.push(lease.message.clone());
-            } else {
-                lease.extending = true;
-                lease.extended = now;
+            next_look = next_look.min(lease.visible_at);
+            let left = LONGEST_LEASE.saturating_sub(now - lease.received);
+            let wanted = heartbeat.visibility.min(Duration::from_secs(left.as_secs()));
+            if lease.extending.is_none() && lease.extend_at <= now && lease.visible_at < now + wanted {
+                lease.extending = Some(now + wanted);
+                lease.extend_at = now + heartbeat.old_enough();
                 due.push((lease.message.clone(), wanted));
             }
         }
+        self.next_look = (!self.held.is_empty()).then_some(next_look);
         due
     }
 
-    /// An extension was answered; `lost` if the message has another owner by now. A verdict that came meanwhile is due.
-    pub(super) fn extended(&mut self, key: Key, lost: bool) -> Option<(Arc<Message>, Verdict)> {
+    /// An extension was answered. A verdict that came meanwhile is due.
+    pub(super) fn extended(&mut self, key: Key, extension: Extension) -> Option<(Arc<Message>, Verdict)> {
         let lease = self.held.get_mut(&key)?;
-        lease.extending = false;
-        lease.lost |= lost;
+        let to = lease.extending.take()?;
+        match extension {
+            Extension::Granted => lease.visible_at = to,
+            Extension::Failed => lease.extend_at = Instant::now(),
+            Extension::Lost => lease.lost.cancel(),
+        }
         let verdict = lease.ended.take()?;
         Some((lease.message.clone(), verdict))
     }
@@ -157,6 +191,11 @@ impl Heartbeat {
     /// A quarter of the interval: a lease is extended between three quarters of it and all of it.
     fn look_every(&self) -> Duration {
         self.every / 4
+    }
+
+    /// At this age a look finds it due.
+    fn old_enough(&self) -> Duration {
+        self.every - self.look_every()
     }
 }
 
@@ -169,13 +208,13 @@ mod tests {
 
     fn held(leases: &mut Leases) -> Arc<Message> {
         let message = Arc::new(Message::default());
-        leases.hold(message.clone(), Instant::now(), SystemTime::now());
+        leases.hold(message.clone(), CancellationToken::new(), Instant::now(), SystemTime::now());
         message
     }
 
     async fn after(leases: &mut Leases, time: Duration) -> Vec<(Arc<Message>, Duration)> {
         tokio::time::advance(time).await;
-        leases.extendable(Instant::now(), &mut Vec::new())
+        leases.extendable(Instant::now())
     }
 
     #[tokio::test(start_paused = true)]
@@ -186,7 +225,7 @@ mod tests {
         while began.elapsed() < Duration::from_secs(60) {
             if !after(&mut leases, Duration::from_millis(250)).await.is_empty() {
                 extended.push(began.elapsed());
-                leases.extended(key(&message), false);
+                leases.extended(key(&message), Extension::Granted);
             }
         }
         let mut last = Duration::ZERO;
@@ -205,8 +244,8 @@ mod tests {
         assert_eq!(after(&mut leases, HEARTBEAT.every).await.len(), 1);
         assert!(leases.revoke(key(&message)).is_none());
         assert_eq!(leases.ended(key(&message), done.clone()), Next::Wait);
-        assert!(after(&mut leases, HEARTBEAT.every).await.is_empty(), "one extension at a time");
-        assert_eq!(leases.extended(key(&message), false).map(|(_, verdict)| verdict), Some(done.clone()));
+        assert!(after(&mut leases, HEARTBEAT.look_every()).await.is_empty(), "one extension at a time");
+        assert_eq!(leases.extended(key(&message), Extension::Granted).map(|(_, verdict)| verdict), Some(done.clone()));
         assert_eq!(leases.ended(key(&message), done.clone()), Next::Settle(done));
         assert!(leases.revoke(key(&message)).is_some());
     }
@@ -216,23 +255,57 @@ mod tests {
         let mut leases = Leases::new(Some(HEARTBEAT));
         let message = held(&mut leases);
         assert_eq!(after(&mut leases, HEARTBEAT.every).await.len(), 1);
-        leases.extended(key(&message), true);
+        leases.extended(key(&message), Extension::Lost);
         assert!(after(&mut leases, HEARTBEAT.every).await.is_empty());
         assert_eq!(leases.ended(key(&message), Verdict::Late), Next::Lost);
         assert!(leases.get(key(&message)).is_none());
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_failed_extension_is_tried_again_and_the_lease_is_lost_when_none_was_granted_in_time() {
+        let mut leases = Leases::new(Some(HEARTBEAT));
+        let message = held(&mut leases);
+        let lost = leases.held[&key(&message)].lost.clone();
+        let (began, mut tries) = (Instant::now(), 0);
+        while !lost.is_cancelled() {
+            tokio::time::advance(leases.next_look().expect("it is held") - Instant::now()).await;
+            if !leases.extendable(Instant::now()).is_empty() {
+                tries += 1;
+                leases.extended(key(&message), Extension::Failed);
+            }
+        }
+        assert_eq!(began.elapsed(), HEARTBEAT.visibility, "others may have it from now on");
+        assert!(tries >= 4, "{tries} tries");
+        assert_eq!(leases.ended(key(&message), Verdict::Handled(Outcome::Done)), Next::Lost);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_lost_though_its_extension_is_still_under_way_and_a_late_answer_changes_nothing() {
+        let mut leases = Leases::new(Some(HEARTBEAT));
+        let message = held(&mut leases);
+        let lost = leases.held[&key(&message)].lost.clone();
+        assert_eq!(after(&mut leases, HEARTBEAT.every).await.len(), 1);
+        assert!(after(&mut leases, HEARTBEAT.every).await.is_empty());
+        assert!(lost.is_cancelled());
+        leases.extended(key(&message), Extension::Granted);
+        assert!(after(&mut leases, HEARTBEAT.every).await.is_empty());
+        assert_eq!(leases.ended(key(&message), Verdict::Lost), Next::Lost);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn nothing_is_held_for_more_than_twelve_hours() {
         let mut leases = Leases::new(Some(HEARTBEAT));
         let message = held(&mut leases);
-        let ten_before = LONGEST_LEASE - Duration::from_secs(10);
-        assert_eq!(after(&mut leases, ten_before).await[0].1, Duration::from_secs(10));
-        leases.extended(key(&message), false);
-        tokio::time::advance(HEARTBEAT.visibility).await;
-        let mut lost = Vec::new();
-        assert!(leases.extendable(Instant::now(), &mut lost).is_empty());
-        assert_eq!(lost.len(), 1, "its handler stops");
+        let (lost, began) = (leases.held[&key(&message)].lost.clone(), Instant::now());
+        let mut longest = Duration::ZERO;
+        while !lost.is_cancelled() {
+            tokio::time::advance(leases.next_look().expect("it is held") - Instant::now()).await;
+            for (_, wanted) in leases.extendable(Instant::now()) {
+                longest = longest.max(began.elapsed() + wanted);
+                leases.extended(key(&message), Extension::Granted);
+            }
+        }
+        assert!(longest <= LONGEST_LEASE && began.elapsed() == longest, "{longest:?}");
         assert_eq!(leases.ended(key(&message), Verdict::Lost), Next::Lost);
     }
 }

@@ -29,7 +29,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::batch::{self, Limits, Lost};
+use crate::batch::{self, Limits};
 use crate::config::{Config, WorkerConfig};
 use crate::handler::Handler;
 use crate::idempotency::Idempotency;
@@ -100,7 +100,6 @@ impl<H: Handler> Worker<H> {
             concurrency: Arc::new(Semaphore::new(settings.concurrency)),
             handler_timeout: self.config.handler_timeout,
             time_up: CancellationToken::new(),
-            lost: Arc::default(),
             unwrap_sns: self.config.unwrap_sns,
             idempotency: Idempotency::of(&self.config.idempotency),
         };
@@ -109,9 +108,7 @@ impl<H: Handler> Worker<H> {
         let capacity = settings.concurrency + settings.prefetch;
         let room = Arc::new(Room::new(capacity, settings.receive_min_room, settings.receive_linger));
         let (happened, happenings) = mpsc::unbounded_channel();
-        let settling = AbortOnDropHandle::new(tokio::spawn(
-            self.settler(room.clone(), limits.lost.clone(), visibility).run(happenings),
-        ));
+        let settling = AbortOnDropHandle::new(tokio::spawn(self.settler(room.clone(), visibility).run(happenings)));
 
         let (handler, ordered, batches) = (Arc::new(self.handler), self.queue.is_fifo(), TaskTracker::new());
         let receiver = Receiver {
@@ -126,7 +123,8 @@ impl<H: Handler> Worker<H> {
             batches: batches.clone(),
         };
         let hand_on = |messages: Vec<Message>| {
-            let messages: Vec<_> = messages.into_iter().map(Arc::new).collect();
+            let in_hand = |message| (Arc::new(message), CancellationToken::new());
+            let messages: Vec<_> = messages.into_iter().map(in_hand).collect();
             // The settling task ends after all others, so it hears everything.
             let _ = happened.send(Happened::Received(messages.clone()));
             for lane in batch::lanes(&handler, messages, ordered, &limits, &happened) {
@@ -150,7 +148,7 @@ impl<H: Handler> Worker<H> {
         ending(settling.await.unwrap_or_default())
     }
 
-    fn settler(&self, room: Arc<Room>, lost: Arc<Lost>, visibility: Duration) -> Settler {
+    fn settler(&self, room: Arc<Room>, visibility: Duration) -> Settler {
         let settings = &self.config.worker;
         let adaptive =
             settings.adaptive_concurrency.then(|| Adaptive::new(settings.concurrency_floor, settings.concurrency));
@@ -162,7 +160,6 @@ impl<H: Handler> Worker<H> {
             dead_letters: Arc::new(DeadLetters::of(self.queue.clone(), self.config.dlq_url.clone())),
             room,
             leases: Leases::new(heartbeat(settings, visibility)),
-            lost,
             backoff: self.config.backoff,
             delete_linger: settings.delete_linger,
             journal: self.journal.clone(),

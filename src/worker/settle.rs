@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::adapt::Adaptive;
 use super::calls::{self, Answer};
-use super::leases::{Key, Lease, Leases, Next, key};
+use super::leases::{Extension, Key, Lease, Leases, Next, key};
 use super::room::Room;
-use crate::batch::{Event, GoOn, Lost, Verdict};
+use crate::batch::{Event, GoOn, InHand, Verdict};
 use crate::config::Backoff;
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
@@ -40,7 +40,7 @@ const LONGEST_VISIBILITY: Duration = Duration::from_secs(43_200);
 #[derive(Debug)]
 pub(super) enum Happened {
     /// Messages came, and are about to be handled.
-    Received(Vec<Arc<Message>>),
+    Received(Vec<InHand>),
     /// Messages came that nobody will handle, since the worker is draining.
     Unwanted(Vec<Message>),
     /// A handler began or ended.
@@ -67,8 +67,6 @@ pub(super) struct Settler {
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) room: Arc<Room>,
     pub(super) leases: Leases,
-    /// Told of messages that have another owner by now, so that their handlers stop.
-    pub(super) lost: Arc<Lost>,
     pub(super) backoff: Backoff,
     pub(super) delete_linger: Duration,
     pub(super) journal: Journal,
@@ -138,7 +136,7 @@ impl Settler {
             Happened::Received(messages) => {
                 self.metrics.received.add(messages.len() as u64);
                 let (now, at) = (Instant::now(), SystemTime::now());
-                messages.into_iter().for_each(|message| self.leases.hold(message, now, at));
+                messages.into_iter().for_each(|(message, lost)| self.leases.hold(message, lost, now, at));
             }
             Happened::Unwanted(messages) => {
                 self.metrics.received.add(messages.len() as u64);
@@ -154,7 +152,6 @@ impl Settler {
             }
             Happened::Handled(Event::Ended(message, verdict, go_on)) => {
                 self.pending.owed += 1;
-                self.lost.forget(key(&message));
                 self.pending.waiting.extend(go_on.map(|go_on| (key(&message), go_on)));
                 self.record(&message, &verdict);
                 self.settle(message, verdict);
@@ -221,11 +218,11 @@ impl Settler {
         }
     }
 
-    /// Another owner settles it.
+    /// Another owner settles it, or the next one does.
     fn not_ours(&mut self, message: &Message) {
         self.metrics.lost_lease.add(1);
         let (id, receive_count) = (&message.id, message.receive_count);
-        tracing::warn!(id, receive_count, "not settled: the message has another owner by now");
+        tracing::warn!(id, receive_count, "not settled: its lease is lost, and another owner may have it");
     }
 
     fn delete(&mut self, key: Key) {
@@ -261,11 +258,9 @@ impl Settler {
             let rejects = std::mem::take(&mut self.pending.rejects);
             calls.spawn(calls::reject(self.dead_letters.clone(), rejects));
         }
-        let mut lost = Vec::new();
-        for chunk in self.leases.extendable(now, &mut lost).chunks(MAX_ENTRIES) {
+        for chunk in self.leases.extendable(now).chunks(MAX_ENTRIES) {
             calls.spawn(calls::extend(self.queue.clone(), chunk.to_vec()));
         }
-        lost.iter().for_each(|message| self.lost.tell(message));
     }
 
     /// Starts deletes as soon as there are ten, or when the linger of the first is over.
@@ -370,14 +365,16 @@ impl Settler {
 
     fn extended(&mut self, message: &Arc<Message>, result: Result<(), QueueError>) {
         let (id, receive_count) = (&message.id, message.receive_count);
-        let lost = result.as_ref().is_err_and(QueueError::lost_lease);
-        if let Err(error) = result {
-            tracing::warn!(id, receive_count, %error, lost, "its lease was not extended");
-        }
-        match self.leases.extended(key(message), lost) {
-            Some((message, verdict)) => self.settle(message, verdict),
-            None if lost => self.lost.tell(message),
-            None => {}
+        let extension = match result {
+            Ok(()) => Extension::Granted,
+            Err(error) => {
+                let lost = error.lost_lease();
+                tracing::warn!(id, receive_count, %error, lost, "its lease was not extended");
+                if lost { Extension::Lost } else { Extension::Failed }
+            }
+        };
+        if let Some((message, verdict)) = self.leases.extended(key(message), extension) {
+            self.settle(message, verdict);
         }
     }
 

@@ -266,6 +266,22 @@ async fn the_handler_of_a_message_that_another_owner_has_by_now_is_stopped() {
 }
 
 #[tokio::test]
+async fn the_handler_of_a_message_whose_lease_runs_out_in_an_outage_is_stopped() {
+    let sqs = Sqs::start(Duration::from_secs(1), 5).await;
+    sqs.send("jobs", ["stuck"]).await;
+    sqs.script(|action, _| {
+        (action == "ChangeMessageVisibilityBatch").then_some(Fault::Error(503, "ServiceUnavailable"))
+    });
+    let running = start(&sqs, &[("CONCURRENCY", "2"), ("DELETE_LINGER_MS", "0")]).await;
+    eventually("the next owner has done it", || sqs.left("jobs") == 0).await;
+    eventually("the first handler is gone", || running.handler.running.load(Ordering::SeqCst) == 1).await;
+    eventually("it is counted", || running.metrics.lost_lease.get() == 1).await;
+    assert!(!sqs.calls("ChangeMessageVisibilityBatch").is_empty());
+    assert_eq!(sqs.calls("DeleteMessageBatch").len(), 1, "by the next owner");
+    assert_eq!(running.drained().await, Ending::Drained, "nothing had to be aborted at the end");
+}
+
+#[tokio::test]
 async fn a_retry_does_not_wait_for_the_linger_of_deletes() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
     sqs.send("jobs", ["later", "retry", "done"]).await;
