@@ -339,6 +339,19 @@ fn a_parameter_given_to_the_deployment_is_what_is_checked() {
     assert_eq!(rules(&inputs), ["batch-window"]);
 }
 
+#[test]
+fn managed_instances_buy_processors_by_their_own_ratio() {
+    let arn = "arn:aws:lambda:us-east-1:123456789012:capacity-provider:a".to_owned();
+    let given = BTreeMap::from([("CapacityProviderArn".to_owned(), arn)]);
+    let template = resolve(&read("sam/template.yaml")[0], &given);
+    let mut inputs = Inputs { template: Some(template), ..Inputs::default() };
+    assert_eq!(rules(&inputs), [""; 0]);
+    let settings = "/Resources/ManagedSqsFunction/Properties/CapacityProviderConfig";
+    let ratio = format!("{settings}/ExecutionEnvironmentMemoryGiBPerVCpu");
+    set(inputs.template.as_mut().expect("a template"), &ratio, json!(4.0));
+    names(&inputs, "cpu-limit", "half a vCPU");
+}
+
 /// What would be deployed: the project's own files, with the ConfigMaps that kustomize generates and a small state.
 fn rendered() -> Inputs {
     let mut kubernetes = Vec::new();

@@ -7,7 +7,7 @@ use crate::config::Config;
 use super::queues::{Queue, resource_of};
 use super::{Environment, Findings, lookup, number, text};
 
-/// Memory that buys one vCPU, in MB.
+/// Memory that buys one vCPU on Lambda's own, in MB.
 const MB_PER_VCPU: f64 = 1769.0;
 
 /// The function that consumes a queue.
@@ -18,6 +18,8 @@ pub(super) struct Function<'a> {
     pub timeout: u64,
     /// MB.
     pub memory: u64,
+    /// vCPUs that this memory buys, where that is known.
+    pub share: Option<f64>,
     /// Its environment; references to resources are left out.
     pub environment: Environment,
     /// The properties of its mapping.
@@ -49,14 +51,26 @@ fn function<'a>(name: &str, template: &Value, properties: &Value, mapping: &'a V
     let of = |field: &str| number(&properties[field]).or_else(|| number(&globals[field]));
     let variables = |from: &Value| from["Environment"]["Variables"].as_object().cloned().unwrap_or_default();
     let both: Map<String, Value> = variables(globals).into_iter().chain(variables(properties)).collect();
+    let memory = of("MemorySize").unwrap_or(128);
     Function {
         at: name.to_owned(),
         timeout: of("Timeout").unwrap_or(3),
-        memory: of("MemorySize").unwrap_or(128),
+        memory,
+        share: share(memory as f64, &properties["CapacityProviderConfig"]),
         environment: both.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect(),
         mapping,
         queue: resource_of(&mapping[queue]).map(str::to_owned),
     }
+}
+
+/// On Managed Instances as SAM takes them, or as CloudFormation does, one level down.
+fn share(memory_mb: f64, instances: &Value) -> Option<f64> {
+    if instances.is_null() {
+        return Some(memory_mb / MB_PER_VCPU);
+    }
+    let settings = [instances, &instances["LambdaManagedInstancesCapacityProviderConfig"]];
+    let gib = settings.iter().find_map(|settings| settings["ExecutionEnvironmentMemoryGiBPerVCpu"].as_f64())?;
+    Some(memory_mb / 1024.0 / gib)
 }
 
 pub(super) fn check(function: &Function, queues: &[Queue], findings: &mut Findings) {
@@ -78,14 +92,14 @@ pub(super) fn check(function: &Function, queues: &[Queue], findings: &mut Findin
     match Config::from_env(&lookup(&function.environment)) {
         Err(errors) => errors.0.iter().for_each(|e| findings.error("environment", &function.at, e.to_string())),
         Ok(config) => {
-            let share = function.memory as f64 / MB_PER_VCPU;
-            if (config.work.cpu_limit - share).abs() > 0.05 * share {
+            let told = config.work.cpu_limit;
+            if let Some(share) = function.share.filter(|share| (told - share).abs() > 0.05 * share) {
                 findings.error(
                     "cpu-limit",
                     &function.at,
                     format!(
-                        "MemorySize {} MB buys {share:.3} vCPUs, and WORK_CPU_LIMIT says {}: write {share:.3}",
-                        function.memory, config.work.cpu_limit
+                        "MemorySize {} MB buys {share:.3} vCPUs, and WORK_CPU_LIMIT says {told}: write {share:.3}",
+                        function.memory
                     ),
                 );
             }
