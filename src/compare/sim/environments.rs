@@ -49,7 +49,12 @@ struct Fleet {
 impl Environments {
     pub fn new(settings: &Lambda, seed: u64) -> Self {
         let fleet = |managed: &Managed| Fleet {
-            policy: ManagedInstances::new(managed.min_environments, managed.max_environments, managed.slots()),
+            policy: ManagedInstances::new(
+                managed.min_environments,
+                managed.max_environments,
+                managed.slots(),
+                managed.vcpu,
+            ),
             settings: managed.clone(),
             seed,
             ready: managed.min_environments,
@@ -120,6 +125,13 @@ impl Environments {
     /// Invocations that share an environment's processors, this one included.
     pub fn sharing(&self, invoked: u32) -> u32 {
         self.managed.as_ref().map_or(1, |fleet| (invoked + 1).div_ceil(fleet.ready.max(1)))
+    }
+
+    /// An invocation begins that will compute for so long on one vCPU: Managed Instances scale on that too.
+    pub fn computes(&mut self, time: Duration) {
+        if let Some(fleet) = &mut self.managed {
+            fleet.policy.computes(time);
+        }
     }
 
     /// A deployment: every environment is started anew when it is next needed. Managed Instances replace theirs before

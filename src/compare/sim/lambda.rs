@@ -203,6 +203,7 @@ impl Lambda {
     /// is known), and says how long the function takes.
     fn run(&mut self, index: u32, start: Duration, stage: &mut Stage) -> Duration {
         let mut held = std::mem::take(&mut self.batches[index as usize].held);
+        self.environments.computes(self.work.cpu * held.len() as u32);
         let deadline = self.settings.timeout.saturating_sub(self.settings.deadline_margin);
         let places = (self.settings.in_host_concurrency as usize).clamp(1, held.len());
         self.ends.clear();
