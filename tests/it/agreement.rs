@@ -1,8 +1,8 @@
 //! Agreement: the local engine (real processes) and the simulator (virtual time) tell the same story of one scenario.
 //!
 //! Drain times are within 5 %, and p95 within 10 %. Decisions are equal but for one tick or one step at a threshold: one
-//! replica, or what the mapping's ramp adds in a look. Runs that differ are repeated at half the speed, which halves what a
-//! disturbance of the machine is worth in scenario time; the bounds stay.
+//! replica, or what the mapping's ramp adds in a look. Runs that differ are repeated at half the speed, down to real
+//! time, which halves what a disturbance of the machine is worth in scenario time; the bounds stay.
 //! `make agreement-small`, a stage of CI, runs this; `make agreement` runs the scenarios in full size and real time, and writes
 //! docs/agreement.md.
 
@@ -81,8 +81,9 @@ async fn agree(scenario: &Scenario, at: usize, mut speed: f64) -> (String, Vec<S
             return (row(&local, &simulated, TICK[at], scenario.messages, speed), wrong);
         }
         let late = local.overhead_seconds.unwrap_or_default();
-        eprintln!("{}, timers {late:.2} s late at speed {speed}, once more at half of that: {wrong:?}", scenario.name);
-        speed /= 2.0;
+        eprintln!("{}, timers {late:.2} s late at speed {speed}, once more: {wrong:?}", scenario.name);
+        // No slower than real time.
+        speed = (speed / 2.0).max(speed.min(1.0));
     }
     unreachable!("the last attempt returns")
 }
@@ -169,7 +170,7 @@ fn page(machine: &str, table: &str) -> String {
          works, how it ends, and how long a retry waits (`BACKOFF_SEED`).\n\n\
          \"Decisions\" counts the changes of the local run that the simulator made at the same tick with the same figures. \"Late\" is\n\
          how late the machine's timers were at most, in scenario seconds: the error bar of the local figures. Runs that differ by\n\
-         more are repeated at half the speed, twice at most.\n\n\
+         more are repeated, at half the speed unless that is real time already, twice at most.\n\n\
          Measured on {machine}.\n\
          `make agreement` writes this page anew, in full size and real time; `make agreement-small` holds smaller sizes to the same\n\
          bounds in three minutes, and is a stage of CI. It is no part of `make test`: beside other tests timers are late.\n\n\
