@@ -9,7 +9,6 @@ mod fault_proxy;
 mod function;
 mod idempotency;
 mod local;
-mod payloads;
 mod report;
 mod rooms;
 mod simulated;

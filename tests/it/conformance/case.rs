@@ -29,13 +29,29 @@ pub enum End {
 pub struct Told {
     pub group: &'static str,
     pub steps: &'static str,
+    /// Makes its body of its name and its steps.
+    pub body: fn(&str, &str) -> String,
     pub end: End,
+    /// How the reason of a reject begins.
+    pub reason: &'static str,
     /// How often its handler began.
     pub handled: RangeInclusive<usize>,
     /// The same on the function, where that differs.
     pub on_function: Option<RangeInclusive<usize>>,
     /// The first visibility timeout that its host sets, in seconds.
     pub hidden: Option<RangeInclusive<u64>>,
+    /// How often SQS has to give it out, at least: no case may hold because nothing happened.
+    pub given_out: usize,
+}
+
+impl Told {
+    pub fn body(&self, number: usize) -> String {
+        (self.body)(&format!("m{number}"), self.steps)
+    }
+}
+
+fn plain(name: &str, steps: &str) -> String {
+    format!("{name}|{steps}")
 }
 
 pub struct Case {
@@ -56,6 +72,8 @@ pub struct Case {
     pub total: Option<usize>,
     /// On a FIFO queue, the messages of group `g` in the order in which their handlers begin.
     pub order: &'static [usize],
+    /// Messages have their group on a standard queue too.
+    pub fair: bool,
     /// Where it does not apply, and why.
     pub not_on: Option<(Kind, &'static str)>,
 }
@@ -73,14 +91,24 @@ impl Case {
             time_is_up: false,
             total: None,
             order: &[],
+            fair: false,
             not_on: None,
         }
     }
 
     /// Another message of group `g`, handled once and deleted, unless the following calls say otherwise.
     pub fn message(mut self, steps: &'static str) -> Self {
-        let (end, handled) = (End::Deleted, 1..=1);
-        self.messages.push(Told { group: "g", steps, end, handled, on_function: None, hidden: None });
+        self.messages.push(Told {
+            group: "g",
+            steps,
+            body: plain,
+            end: End::Deleted,
+            reason: "told to",
+            handled: 1..=1,
+            on_function: None,
+            hidden: None,
+            given_out: 1,
+        });
         self
     }
 
@@ -93,8 +121,24 @@ impl Case {
         self
     }
 
+    pub fn body(mut self, body: fn(&str, &str) -> String) -> Self {
+        self.last().body = body;
+        self
+    }
+
     pub fn dead(mut self) -> Self {
         self.last().end = End::Dead;
+        self
+    }
+
+    /// Rejected before the handler sees it.
+    pub fn unhandled(mut self, reason: &'static str) -> Self {
+        (self.last().reason, self.last().handled) = (reason, 0..=0);
+        self.dead()
+    }
+
+    pub fn given_out(mut self, times: usize) -> Self {
+        self.last().given_out = times;
         self
     }
 
@@ -174,6 +218,11 @@ impl Case {
 
     pub fn order(mut self, order: &'static [usize]) -> Self {
         self.order = order;
+        self
+    }
+
+    pub fn fair(mut self) -> Self {
+        self.fair = true;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use twinscale::compare::local::sqs_server::FaultKind;
 
 use super::case::Case;
@@ -11,7 +12,7 @@ use crate::fault_proxy::Fault;
 const BIT: Duration = Duration::from_millis(400);
 
 pub fn cases() -> Vec<Case> {
-    [outcomes(), ends_of_time(), deliveries(), faults()].into_iter().flatten().collect()
+    [outcomes(), bodies(), ends_of_time(), deliveries(), faults()].into_iter().flatten().collect()
 }
 
 /// What a handler can say, or fail to say.
@@ -63,7 +64,67 @@ fn outcomes() -> Vec<Case> {
             .group("h")
             .order(&[0, 0, 1, 2])
             .not_on(Kind::Standard, "it has no order to keep"),
+        Case::new("message groups without an order", "handled side by side, each settled by itself")
+            .with("HANDLER_TIMEOUT_MS", "8000")
+            .fair()
+            .message("meet4")
+            .message("meet4")
+            .message("reject")
+            .dead()
+            .message("retry,done")
+            .handled(2..=2)
+            .not_on(Kind::Fifo, "its groups have one"),
     ]
+}
+
+/// What a body may be before the handler sees it.
+fn bodies() -> Vec<Case> {
+    const WRONG: &str = "the body does not decode: invalid type: integer `7`, expected a string at line 1";
+    let typed = |name, expected| Case::new(name, expected).with("HOST_TYPED", "on");
+    vec![
+        typed("undecodable body", "in the dead-letter queue with what is wrong and where, unhandled and alone")
+            .message("done")
+            .body(json)
+            .message("done")
+            .body(undecodable)
+            .unhandled(WRONG)
+            .message("retry,done")
+            .body(json)
+            .handled(2..=2),
+        typed("SNS envelope", "the handler sees the notification and its attributes; a reject keeps the envelope")
+            .with("UNWRAP_SNS", "on")
+            .message("kind")
+            .body(|name, steps| envelope(&json(name, steps)))
+            .message("done")
+            .body(json)
+            .message("reject")
+            .body(|name, steps| envelope(&json(name, steps)))
+            .dead()
+            .message("done")
+            .body(|name, steps| envelope(&undecodable(name, steps)))
+            .unhandled(WRONG),
+        typed("SNS envelope, UNWRAP_SNS off", "the envelope is the body")
+            .message("done")
+            .body(|name, steps| envelope(&json(name, steps)))
+            .unhandled("the body does not decode: invalid type: map")
+            .message("done")
+            .body(json),
+    ]
+}
+
+fn json(name: &str, steps: &str) -> String {
+    json!([name, steps]).to_string()
+}
+
+fn undecodable(name: &str, _: &str) -> String {
+    json!([name, 7]).to_string()
+}
+
+fn envelope(message: &str) -> String {
+    let attributes = json!({ "kind": { "Type": "String", "Value": "new" } });
+    let topic = "arn:aws:sns:us-east-1:000000000000:orders";
+    json!({ "Type": "Notification", "TopicArn": topic, "Message": message, "MessageAttributes": attributes })
+        .to_string()
 }
 
 /// SIGTERM for the worker, the deadline for the function.
@@ -119,6 +180,14 @@ fn deliveries() -> Vec<Case> {
             .message("done|attribute")
             .message("done")
             .first(usize::MAX, "ReceiveMessage", Fault::Garble),
+        Case::new("given out again, IDEMPOTENCY=memory", "settled as done, not handled again")
+            .with("IDEMPOTENCY", "memory")
+            .visibility(1)
+            // One alone, so that it comes back to the process that knows it.
+            .message("retry,done")
+            .handled(2..=2)
+            .given_out(4)
+            .first(2, "DeleteMessageBatch", Fault::Error(400, "InvalidParameterValue")),
         Case::new("partial delete failure", "deleted later; the worker does not handle it again")
             .visibility(2)
             .message("done")

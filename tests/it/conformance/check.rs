@@ -6,7 +6,7 @@ use serde_json::Value;
 use twinscale::compare::local::sqs_server::Event;
 use twinscale::queue::REJECT_REASON;
 
-use super::case::{Case, End, Host};
+use super::case::{Case, End, Host, Told};
 use super::process::name;
 use super::rig::{Kind, Line, Noted, Rig};
 
@@ -23,7 +23,13 @@ pub async fn check(case: &Case, host: Host, kind: Kind, rig: &Rig) -> Result<(),
         if !times.contains(&began) {
             wrong.push(format!("{message} was handled {began} times, not {times:?}"));
         }
-        wrong.extend(ended(&message, told.end, &events, &lines, &dead));
+        wrong.extend(ended(&message, told, &told.body(number), &events, &lines, &dead));
+        let delivered =
+            |(_, dead, name, event): &&Noted| !dead && *name == message && matches!(event, Event::Delivered { .. });
+        let given_out = events.iter().filter(delivered).count();
+        if given_out < told.given_out {
+            wrong.push(format!("{message} was given out {given_out} times, not {} or more", told.given_out));
+        }
         if let Some(hidden) = &told.hidden {
             let set = first_hidden(&message, &events);
             if !set.is_some_and(|set| hidden.contains(&set.as_secs())) {
@@ -48,22 +54,26 @@ pub async fn check(case: &Case, host: Host, kind: Kind, rig: &Rig) -> Result<(),
     Err(format!("{}\n  handlers: {lines:?}\n  proxy: {:?}", wrong.join("; "), rig.proxy.tally()))
 }
 
-fn ended(message: &str, end: End, events: &[Noted], lines: &[Line], dead: &[Value]) -> Option<String> {
+fn ended(message: &str, told: &Told, sent: &str, events: &[Noted], lines: &[Line], dead: &[Value]) -> Option<String> {
     let deleted = events.iter().filter(|(_, dead, name, event)| !dead && name == message && *event == Event::Deleted);
     let letters: Vec<_> =
         dead.iter().filter(|letter| letter["Body"].as_str().is_some_and(|body| name(body) == message)).collect();
     let finished = lines.iter().any(|line| line.1 == message && line.0 == "done");
-    let as_told = match end {
+    let as_told = match told.end {
         End::Deleted => letters.is_empty() && finished,
         End::Dead => {
-            let reason = |letter: &&Value| letter["MessageAttributes"][REJECT_REASON]["StringValue"] == "told to";
-            letters.len() == 1 && letters.iter().all(reason) && !finished
+            // As it was sent, so that it can be moved back.
+            let as_sent = |letter: &&Value| {
+                let reason = letter["MessageAttributes"][REJECT_REASON]["StringValue"].as_str();
+                letter["Body"] == sent && reason.is_some_and(|reason| reason.starts_with(told.reason))
+            };
+            letters.len() == 1 && letters.iter().all(as_sent) && !finished
         }
     };
     // A rejected message is deleted too, once the dead-letter queue has it.
     let deleted = deleted.count();
     (!as_told || deleted != 1).then(|| {
-        format!("{message} is not {end:?}: deleted {deleted} times, done: {finished}, dead letters: {letters:?}")
+        format!("{message} is not {:?}: deleted {deleted} times, done: {finished}, dead letters: {letters:?}", told.end)
     })
 }
 
@@ -83,7 +93,9 @@ fn out_of_order(case: &Case, lines: &[Line]) -> Vec<String> {
         let settled = |ahead: usize| {
             lines[..at].iter().any(|line| number(line) == ahead && (line.0 == "done" || line.0 == "reject"))
         };
-        let ahead = (0..this).filter(|ahead| case.messages[*ahead].group == case.messages[this].group);
+        let same = |ahead: &usize| case.messages[*ahead].group == case.messages[this].group;
+        // What no handler sees leaves no line either.
+        let ahead = (0..this).filter(|ahead| same(ahead) && case.messages[*ahead].handled != (0..=0));
         wrong
             .extend(ahead.filter(|ahead| !settled(*ahead)).map(|ahead| format!("m{this} began before m{ahead} ended")));
     }

@@ -68,8 +68,10 @@ async fn all(host: Host, kind: Kind) {
 async fn run(case: &Case, host: Host, kind: Kind) -> Result<(), String> {
     let visibility = Duration::from_secs(case.visibility);
     let rig = Rig::start(kind, visibility, 100, (case.strike)(seed())).await;
-    let body = |(number, told): (usize, &case::Told)| (told.group.to_owned(), format!("m{number}|{}", told.steps));
-    rig.send(case.messages.iter().enumerate().map(body)).await;
+    let grouped = kind == Kind::Fifo || case.fair;
+    let sent =
+        |(number, told): (usize, &case::Told)| (if grouped { told.group } else { "" }.to_owned(), told.body(number));
+    rig.send(case.messages.iter().enumerate().map(sent)).await;
     rig.server.set_faults(case.faults(seed()));
     match host {
         Host::Worker => on_worker(case, &rig).await?,

@@ -3,10 +3,14 @@
 //! whose own handler can only be drawn by lot.
 //!
 //! A body is `name|step,step`: the first step for the first receive, the last for all further ones. Steps: `done`,
-//! `retry`, `later2` (seconds), `reject`, `panic`, `hang`, `wait50` (milliseconds, then done).
+//! `retry`, `later2` (seconds), `reject`, `panic`, `hang`, `wait50` (milliseconds, then done), `meet3` (done once three
+//! messages are or were worked on), `kind` (done if the attribute of that name says new). With `HOST_TYPED` a body is
+//! the JSON `["name","step,step"]`, which is decoded for the handler.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +18,16 @@ use twinscale::config::Config;
 use twinscale::function::{self, Function};
 use twinscale::handler::{Handler, Outcome};
 use twinscale::journal::Journal;
-use twinscale::message::Message;
+use twinscale::message::{AttributeValue, Message};
 use twinscale::queue::{Queue, Tuning};
 use twinscale::shutdown::{Health, Shutdown};
+use twinscale::typed::{HandleTyped, typed};
 use twinscale::worker::Worker;
 
 struct Obedient {
     /// Appended to by all processes of a run, a line with each write.
     log: File,
+    path: PathBuf,
 }
 
 impl Obedient {
@@ -30,21 +36,30 @@ impl Obedient {
         let line = format!("{what} {name} {}\n", message.receive_count);
         (&self.log).write_all(line.as_bytes()).expect("the log takes it");
     }
-}
 
-/// The name of a message, from its body.
-pub fn name(body: &str) -> &str {
-    body.split('|').next().unwrap_or_default()
-}
+    /// Waits until the handlers of so many messages have begun.
+    async fn meet(&self, others: usize) {
+        let begun = || {
+            let log = std::fs::read_to_string(&self.path).unwrap_or_default();
+            log.lines().filter(|line| line.starts_with("began ")).map(|line| name(line).to_owned()).collect()
+        };
+        let mut met: HashSet<String> = begun();
+        while met.len() < others {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            met = begun();
+        }
+    }
 
-impl Handler for Obedient {
-    async fn handle(&self, message: &Message) -> Outcome {
+    async fn obey(&self, steps: &str, message: &Message) -> Outcome {
         self.note("began", message);
-        let steps: Vec<&str> = message.body.split('|').nth(1).unwrap_or("done").split(',').collect();
+        let steps: Vec<&str> = steps.split(',').collect();
         let step = steps[(message.receive_count.max(1) as usize - 1).min(steps.len() - 1)];
         let number = |prefix| step.strip_prefix(prefix).and_then(|number: &str| number.parse::<u64>().ok());
         if let Some(millis) = number("wait") {
             tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+        if let Some(others) = number("meet") {
+            self.meet(others as usize).await;
         }
         let outcome = match step {
             "hang" => std::future::pending().await,
@@ -54,6 +69,10 @@ impl Handler for Obedient {
             }
             "retry" => Outcome::retry("told to"),
             "reject" => Outcome::reject("told to"),
+            "kind" => match message.attributes.get("kind").map(|kind| &kind.value) {
+                Some(AttributeValue::Text(kind)) if kind == "new" => Outcome::Done,
+                other => Outcome::reject(format!("the attribute `kind` is {other:?}")),
+            },
             _ => match number("later") {
                 Some(seconds) => Outcome::Retry { after: Some(Duration::from_secs(seconds)), reason: "told to".into() },
                 None => Outcome::Done,
@@ -69,25 +88,53 @@ impl Handler for Obedient {
     }
 }
 
+/// The name of a message, which is the word of `m` and a number in its body, whatever surrounds it.
+pub fn name(body: &str) -> &str {
+    let is_name = |word: &&str| {
+        word.strip_prefix('m').is_some_and(|n| !n.is_empty() && n.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    body.split(|letter: char| !letter.is_ascii_alphanumeric()).find(is_name).unwrap_or_default()
+}
+
+impl Handler for Obedient {
+    async fn handle(&self, message: &Message) -> Outcome {
+        self.obey(message.body.split('|').nth(1).unwrap_or("done"), message).await
+    }
+}
+
+impl HandleTyped<(String, String)> for Obedient {
+    async fn handle(&self, (_, steps): (String, String), message: &Message) -> Outcome {
+        self.obey(&steps, message).await
+    }
+}
+
 #[test]
 #[ignore = "the process of a host, which the other tests start"]
 fn the_process_of_a_host() {
-    let Some(log) = std::env::var_os("HOST_LOG") else { return };
-    let log = OpenOptions::new().append(true).create(true).open(log).expect("the log of the run");
+    let Some(path) = std::env::var_os("HOST_LOG").map(PathBuf::from) else { return };
+    let log = OpenOptions::new().append(true).create(true).open(&path).expect("the log of the run");
     std::thread::spawn(die_with_the_parent);
+    let handler = Obedient { log, path };
+    match std::env::var_os("HOST_TYPED") {
+        Some(_) => host(typed(handler)),
+        None => host(handler),
+    }
+}
+
+fn host(handler: impl Handler) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let env = |name: &str| std::env::var(name).ok();
     if env("AWS_LAMBDA_RUNTIME_API").is_some() {
         let config = Config::from_env(&env).expect("valid");
-        let function = Function::new(Obedient { log }, &config, Journal::off());
+        let function = Function::new(handler, &config, Journal::off());
         runtime.block_on(function::serve(function)).expect("Lambda ends it");
     } else {
         let config = Config::for_worker(&env).expect("valid");
-        std::process::exit(i32::from(runtime.block_on(work(Obedient { log }, config))));
+        std::process::exit(i32::from(runtime.block_on(work(handler, config))));
     }
 }
 
-async fn work(handler: Obedient, config: Config) -> u8 {
+async fn work(handler: impl Handler, config: Config) -> u8 {
     let shutdown = Shutdown::on_signals().expect("handlers of signals");
     let tuning = Tuning { attempt_timeout: config.attempt_timeout };
     let queue = Queue::connect(config.queue_url.as_deref().expect("QUEUE_URL"), &tuning).await.expect("a region");

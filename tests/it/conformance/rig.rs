@@ -79,7 +79,7 @@ impl Rig {
         Self { server: Arc::new(server), proxy, clock, jobs, dead, kind, diary, log, _folder: folder }
     }
 
-    /// Sends past the proxy: a group (which counts on a FIFO queue) and a body each.
+    /// Sends past the proxy: a group, if any, and a body each.
     pub async fn send(&self, messages: impl IntoIterator<Item = (String, String)>) {
         for (group, body) in messages {
             let mut call = json!({ "QueueUrl": self.jobs, "MessageBody": body });
@@ -87,8 +87,11 @@ impl Rig {
                 let bytes = json!({ "DataType": "Binary", "BinaryValue": "AP8=" });
                 call["MessageAttributes"] = json!({ "bytes": bytes });
             }
+            if !group.is_empty() {
+                call["MessageGroupId"] = group.into();
+            }
             if self.kind == Kind::Fifo {
-                (call["MessageGroupId"], call["MessageDeduplicationId"]) = (group.into(), name(&body).into());
+                call["MessageDeduplicationId"] = name(&body).into();
             }
             self.server.call("SendMessage", call.to_string().as_bytes()).await.expect("sent");
         }
