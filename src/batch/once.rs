@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Limits, Verdict};
 use crate::handler::Outcome;
@@ -32,11 +33,14 @@ pub(super) async fn run(
         Err(error @ StoreError::BadKey(_)) => return Verdict::Handled(Outcome::reject(error.to_string())),
         Err(error) => return Verdict::Handled(Outcome::retry(error.to_string())),
     };
+    // A task of its own: a handler that blocks its thread keeps its claim.
+    let mut keeping = AbortOnDropHandle::new(tokio::spawn(keep(idempotency.clone(), held.clone())));
     let verdict = tokio::select! {
         biased;
         verdict = handling => verdict,
-        error = keep(idempotency, &held) => Verdict::Handled(Outcome::retry(error.to_string())),
+        Ok(error) = &mut keeping => Verdict::Handled(Outcome::retry(error.to_string())),
     };
+    drop(keeping);
     let recorded = match verdict {
         Verdict::Handled(Outcome::Done) => idempotency.done(&held, SystemTime::now()).await,
         _ => idempotency.release(&held).await,
@@ -49,10 +53,10 @@ pub(super) async fn run(
 }
 
 /// Renews the claim for as long as it can be; ends with the error once another holder has it.
-async fn keep(idempotency: &Idempotency, held: &Held) -> StoreError {
+async fn keep(idempotency: Idempotency, held: Held) -> StoreError {
     loop {
         sleep(idempotency.renew_every()).await;
-        match idempotency.renew(held, SystemTime::now()).await {
+        match idempotency.renew(&held, SystemTime::now()).await {
             Ok(()) => {}
             Err(error @ StoreError::ClaimOver) => return error,
             Err(error) => tracing::warn!(%error, "a claim was not renewed; it is tried again"),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -38,6 +39,9 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
     let seen = opened.as_ref().unwrap_or(message);
     let handling = async {
         let _ = events.send(Event::Started(message.clone()).into());
+        // Whom this has woken runs on this thread next, and no other thread takes that over. So it runs first: a handler
+        // that blocks its thread would hold it up.
+        yield_now().await;
         until_ended(caught(handler.handle(seen)).instrument(trace::handling(message, seen)), lost, limits).await
     };
     match &limits.idempotency {

@@ -94,14 +94,23 @@ impl DynamoDb {
     }
 
     pub(super) async fn renew(&self, held: &Held, until: SystemTime) -> Result<(), StoreError> {
-        self.update(held, "SET until_ms = :ms, expires_at = :s", until).await
+        // Never of what is done: a renewal that arrives late would cut short how long that is remembered.
+        self.update(held, "SET until_ms = :ms, expires_at = :s", "holder = :us", until).await
     }
 
     pub(super) async fn done(&self, held: &Held, until: SystemTime) -> Result<(), StoreError> {
-        self.update(held, "SET until_ms = :ms, expires_at = :s, done_by = :us REMOVE holder", until).await
+        let expression = "SET until_ms = :ms, expires_at = :s, done_by = :us REMOVE holder";
+        // `done_by`: as in claim, an answer may be lost and the step made again.
+        self.update(held, expression, "holder = :us OR done_by = :us", until).await
     }
 
-    async fn update(&self, held: &Held, expression: &str, until: SystemTime) -> Result<(), StoreError> {
+    async fn update(
+        &self,
+        held: &Held,
+        expression: &str,
+        condition: &str,
+        until: SystemTime,
+    ) -> Result<(), StoreError> {
         let answer = self
             .client()
             .await
@@ -109,8 +118,7 @@ impl DynamoDb {
             .table_name(&self.table)
             .key("id", text(&held.key))
             .update_expression(expression)
-            // `done_by`: as in claim, an answer may be lost and the step made again.
-            .condition_expression("holder = :us OR done_by = :us")
+            .condition_expression(condition)
             .expression_attribute_values(":us", text(held.holder))
             .expression_attribute_values(":ms", millis(until))
             .expression_attribute_values(":s", seconds(until))

@@ -67,6 +67,14 @@ impl Handler for Obedient {
                 let _counted = Counted(self.running.clone());
                 std::future::pending().await
             }
+            "block" => {
+                std::thread::sleep(Duration::from_secs(4));
+                Outcome::Done
+            }
+            "brief" => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Outcome::Done
+            }
             "slow" => {
                 tokio::time::sleep(Duration::from_millis(3200)).await;
                 Outcome::Done
@@ -279,6 +287,20 @@ async fn the_handler_of_a_message_whose_lease_runs_out_in_an_outage_is_stopped()
     assert!(!sqs.calls("ChangeMessageVisibilityBatch").is_empty());
     assert_eq!(sqs.calls("DeleteMessageBatch").len(), 1, "by the next owner");
     assert_eq!(running.drained().await, Ending::Drained, "nothing had to be aborted at the end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_holds_up_neither_its_lease_nor_another_message() {
+    let sqs = Sqs::start(Duration::from_secs(2), 5).await;
+    for body in ["brief", "block"] {
+        sqs.send_to_group("jobs.fifo", "a", body).await;
+    }
+    let running = start(&sqs, &[("QUEUE_URL", "jobs.fifo"), ("CONCURRENCY", "4")]).await;
+    eventually("it blocks", || running.handler.times("block") == 1).await;
+    sqs.send_to_group("jobs.fifo", "b", "beside").await;
+    eventually("the others are done", || running.handler.times("beside") == 1 && sqs.left("jobs.fifo") <= 1).await;
+    eventually("all are done", || sqs.left("jobs.fifo") == 0).await;
+    assert_eq!((running.handler.times("block"), running.metrics.lost_lease.get()), (1, 0), "its lease was extended");
 }
 
 #[tokio::test]
