@@ -1,5 +1,6 @@
 //! The worker: in process against a queue service that fails on demand, and as a real process that is told to stop.
 
+mod adaptive;
 mod http;
 mod outcomes;
 pub mod process;
