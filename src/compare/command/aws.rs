@@ -37,10 +37,10 @@ pub struct Deployed {
     /// The function's queue (stack output QueueUrl)
     #[arg(long, value_name = "URL")]
     lambda_queue_url: Option<String>,
-    /// The journal's queue (terraform output journal_queue_url)
+    /// The worker's journal (terraform output journal_queue_url), and the function's where it has none of its own
     #[arg(long, value_name = "URL")]
     journal_queue_url: Option<String>,
-    /// The function's journal, where it has its own (stack output JournalQueueUrl)
+    /// The function's journal (stack output JournalQueueUrl)
     #[arg(long, value_name = "URL")]
     lambda_journal_queue_url: Option<String>,
     /// Send the worker's load through its /send, such as a port-forward to the sender [default: straight to the queue]
@@ -162,7 +162,9 @@ impl Deployed {
         };
         let advice =
             "deploy with --parameter-overrides Journal=on: without a journal nobody knows which messages are done";
-        let own_journal = self.lambda_journal_queue_url.clone().or_else(|| self.journal_queue_url.clone());
+        // The worker's serves a function that has none of its own.
+        let own_journal = self.lambda_journal_queue_url.clone().or_else(|| output(&stack, "JournalQueueUrl"));
+        let own_journal = own_journal.or_else(|| self.journal_queue_url.clone());
         let place = |queue, journal, url, token: &Option<String>| Place { queue, journal, url, token: token.clone() };
         let lambda_place = match lambda_queue.filter(|_| lambda) {
             Some(queue) => {
