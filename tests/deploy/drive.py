@@ -3,7 +3,7 @@
 usage: drive.py refuses-plain-http STACK      drive.py bridge STACK      drive.py function STACK
        drive.py prepare-eks STATE.json ENV KEYS      drive.py may-not KEYS      drive.py worker | drained
        drive.py sqs ENDPOINT QUEUE send COUNT | empty
-       drive.py registry STATE.json      drive.py queue-urls STACK      drive.py compared RUN.json MESSAGES
+       drive.py registry STATE.json      drive.py compared RUN.json MESSAGES
 """
 
 import base64
@@ -27,7 +27,7 @@ def client(service, **keys):
     return boto3.client(service, endpoint_url=ENDPOINT, **keys)
 
 
-sqs, iam, functions = client("sqs"), client("iam"), client("lambda")
+sqs, iam, functions, tables = client("sqs"), client("iam"), client("lambda"), client("dynamodb")
 
 
 def check(holds, otherwise):
@@ -64,6 +64,14 @@ def take_all(url):
         entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
         sqs.delete_message_batch(QueueUrl=url, Entries=entries)
     return taken
+
+
+def remembered(table, count):
+    """A table has so many keys, all of them done: what ended otherwise was released."""
+    items = [item for page in tables.get_paginator("scan").paginate(TableName=table) for item in page["Items"]]
+    claimed = [item for item in items if "holder" in item]
+    check(len(items) == count and not claimed, f"{table} has {len(items)} keys, not {count}; in progress: {claimed[:3]}")
+    print(f"-- {table}: {count} keys, one for each message that was done")
 
 
 # IAM covers the batch calls by the single ones; the emulator wants them by name. So roles get them here, and only here:
@@ -146,6 +154,7 @@ def function(stack):
     check(all(reasons), "a rejected message has no reason")
     records = [json.loads(message["Body"]) for message in take_all(journal)]
     check(records, "the journal is empty")
+    remembered(at["IdempotencyTable"], 100 - len(rejected))
     print(f"-- function: 100 sent by its URL, {100 - len(rejected)} done, {len(rejected)} rejected, {len(records)} journal records")
     set_environment(
         at["FunctionName"], WORK_WAIT="uniform:1s-2.5s", WORK_RETRY_SHARE="0", WORK_REJECT_SHARE="0", BACKOFF_MAX_SECS="900"
@@ -171,13 +180,20 @@ def values(state, address):
 
 
 def prepare_eks(state, environment, keys):
-    """The queues with terraform's attributes, the role with terraform's policy, and keys of that role alone."""
+    """Queues and table with terraform's attributes, the role with terraform's policy, and keys of that role alone."""
     state = json.loads(Path(state).read_text())
     dead = sqs.create_queue(QueueName=f"{NAME}-dead")["QueueUrl"]
     redrive = json.dumps({"deadLetterTargetArn": arn(dead), "maxReceiveCount": 10})
     work = values(state, "aws_sqs_queue.work")
     attributes = {"VisibilityTimeout": str(work["visibility_timeout_seconds"]), "RedrivePolicy": redrive}
     url = sqs.create_queue(QueueName=NAME, Attributes=attributes)["QueueUrl"]
+    table = values(state, "aws_dynamodb_table.keys[0]")
+    tables.create_table(
+        TableName=table["name"],
+        BillingMode=table["billing_mode"],
+        KeySchema=[{"AttributeName": table["hash_key"], "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": a["name"], "AttributeType": a["type"]} for a in table["attribute"]],
+    )
     account = arn(url).split(":")[4]
     policy = values(state, 'aws_iam_role_policy.may["consume"]')["policy"].replace(":123456789012:", f":{account}:")
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
@@ -192,19 +208,15 @@ def prepare_eks(state, environment, keys):
     )
     journal = sqs.create_queue(QueueName=f"{NAME}-journal")["QueueUrl"]
     Path(environment).write_text(
-        f"JOURNAL_QUEUE_URL={journal}\nQUEUE_URL={url}\nDLQ_URL={dead}\nAWS_ENDPOINT_URL={ENDPOINT}\nAWS_EC2_METADATA_DISABLED=true\n"
+        f"IDEMPOTENCY_TABLE={table['name']}\nJOURNAL_QUEUE_URL={journal}\nQUEUE_URL={url}\nDLQ_URL={dead}\nAWS_ENDPOINT_URL={ENDPOINT}\nAWS_EC2_METADATA_DISABLED=true\n"
     )
 
 
 def may_not(keys):
     """The consume role is refused what the worker does not need."""
     given = dict(line.split("=", 1) for line in Path(keys).read_text().split())
-    worker = client(
-        "sqs",
-        aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=given["AWS_SESSION_TOKEN"],
-    )
+    role = {name.lower(): value for name, value in given.items()}
+    worker, writer = client("sqs", **role), client("dynamodb", **role)
     url = sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
     dead = sqs.get_queue_url(QueueName=f"{NAME}-dead")["QueueUrl"]
     refused = {
@@ -212,6 +224,7 @@ def may_not(keys):
         "receive from the dead-letter queue": lambda: worker.receive_message(QueueUrl=dead),
         "purge": lambda: worker.purge_queue(QueueUrl=url),
         "delete the queue": lambda: worker.delete_queue(QueueUrl=url),
+        "read its table": lambda: writer.scan(TableName=f"{NAME}-keys"),
     }
     for what, attempt in refused.items():
         try:
@@ -221,14 +234,6 @@ def may_not(keys):
         else:
             sys.exit(f"drive.py: the consume role may {what}")
     print(f"-- worker: its role is refused to {', '.join(refused)}")
-
-
-def queue_urls(stack):
-    """The flags of `compare --engine aws` for what is deployed here."""
-    at = outputs(stack)
-    url = sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
-    print(f"--eks-queue-url {url} --journal-queue-url {url}-journal")
-    print(f"--lambda-queue-url {at['QueueUrl']} --lambda-journal-queue-url {at['JournalQueueUrl']}")
 
 
 def compared(path, messages):
@@ -261,6 +266,8 @@ def drained():
     check(visible > 0, "the pod was not stopped in the middle of its work")
     check(counts(sqs.get_queue_url(QueueName=f"{NAME}-dead")["QueueUrl"]) == (0, 0), "something was dead-lettered")
     print(f"-- worker: drained on SIGTERM, {visible} messages back in the queue, none in flight")
+    # The 100 of `compared`, and of the 100 of `worker` those that are not back.
+    remembered(f"{NAME}-keys", 200 - visible)
 
 
 def plain(endpoint, queue, what, count="0"):
@@ -292,7 +299,6 @@ if __name__ == "__main__":
         "may-not": may_not,
         "registry": registry,
         "sqs": plain,
-        "queue-urls": queue_urls,
         "compared": lambda path, messages: compared(path, int(messages)),
         "worker": worker,
         "drained": drained,

@@ -42,7 +42,7 @@ for function in SqsFunction HttpFunction; do
 done
 deploy() {
     sam_here deploy -t "$work/sam/template.yaml" --stack-name "$stack" --resolve-s3 --capabilities CAPABILITY_IAM \
-        --no-confirm-changeset --parameter-overrides "Architecture=$architecture" Journal=on > "$work/sam-deploy.log" 2>&1 \
+        --no-confirm-changeset --parameter-overrides "Architecture=$architecture" Journal=on Idempotency=on > "$work/sam-deploy.log" 2>&1 \
         || { tail -30 "$work/sam-deploy.log" && fail "sam deploy"; }
 }
 deploy
@@ -75,9 +75,9 @@ if [ "$containers" = podman ] && [ -e "$work/state.json" ]; then
     kubectl kustomize "$work/eks/overlays/emulator" > "$work/emulator-played.yaml"
     pod=yes
     podman kube play --quiet --tls-verify=false --creds "$credentials" "$work/emulator-played.yaml" > "$work/play.log" 2>&1 || { cat "$work/play.log" && fail "podman kube play"; }
-    flags=$(drive queue-urls "$stack")
-    # shellcheck disable=SC2086 # the flags are words
-    AWS_ENDPOINT_URL=$endpoint "$twinscale" compare --engine aws $flags --messages 100 --limit 5m --out "$work/aws" \
+    # The function's load goes through its URL, signed.
+    AWS_ENDPOINT_URL=$endpoint "$twinscale" compare --engine aws --from-stack "$stack" --eks-queue-url twinscale \
+        --journal-queue-url twinscale-journal --messages 100 --limit 5m --out "$work/aws" \
         > "$work/compare.log" 2>&1 || { tail -20 "$work/compare.log" && fail "compare --engine aws"; }
     drive compared "$work/aws/run.json" 100
     drive worker
