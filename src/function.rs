@@ -48,8 +48,8 @@ pub struct Function<H> {
 }
 
 impl<H: Handler> Function<H> {
-    /// Makes no AWS client: only failures and the journal need one, and they make it when first needed, so that a cold
-    /// start does not pay for it.
+    /// Makes no AWS client: only failures and the journal need one, and they make it when first needed, or when a batch
+    /// takes long, so that a cold start does not pay for it.
     pub fn new(handler: H, config: &Config, journal: Journal) -> Self {
         Self {
             handler: Arc::new(handler),
@@ -89,8 +89,16 @@ impl<H: Handler> Function<H> {
         let watching = (&self.journal, &mut seen);
         let settling = self.settler.settle(batch.source_arn.as_deref(), ended, received, &mut open, watching);
         let left = deadline.duration_since(received).unwrap_or_default();
+        let work = left.saturating_sub(self.margin);
+        // A batch that has taken half its time may have to be given back, and the margin may be too short for a first call.
+        // Boxed: the SDK's futures are large, and most batches need none of them.
+        let preparing = async {
+            sleep(work / 2).await;
+            Box::pin(self.settler.prepare(batch.source_arn.as_deref())).await;
+            std::future::pending().await
+        };
         let clock = async {
-            sleep(left.saturating_sub(self.margin)).await;
+            sleep(work).await;
             time_up.cancel();
             // Most of the margin is for settling what was cut off; the rest is for the answer itself.
             sleep(self.margin.min(left).mul_f64(0.75)).await;
@@ -99,6 +107,7 @@ impl<H: Handler> Function<H> {
             biased;
             _ = async { tokio::join!(handling, settling) } => {}
             () = clock => tracing::warn!("time was up before the batch was settled"),
+            () = preparing => {}
         }
         let response = failures(&batch, &open);
         if self.metrics {

@@ -138,6 +138,11 @@ impl Queue {
         self.name().ends_with(".fifo")
     }
 
+    /// Looks the URL up where only the name is known, which later calls need not do again.
+    pub async fn find(&self) -> Result<(), QueueError> {
+        self.url().await.map(drop)
+    }
+
     async fn url(&self) -> Result<&str, QueueError> {
         let look_up = || async {
             let answer = self.clients.call.get_queue_url().queue_name(&*self.url_or_name).send().await;

@@ -75,6 +75,14 @@ impl Settler {
         }
     }
 
+    /// Makes the client and finds the queue, so that later calls need not.
+    pub(super) async fn prepare(&self, source_arn: Option<&str>) {
+        let found = async { self.source(source_arn).await?.queue.find().await };
+        if let Err(error) = found.await {
+            tracing::warn!(%error, "the queue of the event source is not found");
+        }
+    }
+
     /// Follows a batch until it has ended, and finishes in `open` what Lambda may delete.
     pub(super) async fn settle(
         &self,

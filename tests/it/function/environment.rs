@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use twinscale::compare::local::environment::{Environment, Failure, Settings};
 use twinscale::compare::local::lambda::Function;
 use twinscale::handler::Outcome;
-use twinscale::workload::{Wait, Work};
+use twinscale::workload::{Wait, Work, body};
 
 use super::{deploy, event, eventually, id, named_by, record, with};
+use crate::worker::sqs::{Fault, Sqs};
 
 const LAMBDA_SQS: &str = env!("CARGO_BIN_EXE_lambda-sqs");
 
@@ -87,6 +88,26 @@ async fn the_deadline_in_the_middle_of_a_batch_gives_back_what_is_slow() {
     assert!((1..10).contains(&slow.len()), "the seed draws both");
     let invoked = function.invoke(event(numbers.iter().map(|number| record(*number)))).await;
     assert_eq!(named_by(&invoked), slow);
+}
+
+#[tokio::test]
+async fn a_slow_first_call_to_the_queue_does_not_miss_the_give_back_at_the_deadline() {
+    let sqs = Sqs::start(Duration::from_secs(60), 10).await;
+    sqs.script(|action, _| (action == "GetQueueUrl").then_some(Fault::Slow(Duration::from_secs(1))));
+    sqs.send("jobs", [body(1, 1)]).await;
+    let mut held = record(1);
+    held["receiptHandle"] = sqs.receive_all("jobs").await.remove(0).receipt_handle.into();
+    held["eventSourceARN"] = "arn:aws:sqs:us-east-1:000000000000:jobs".into();
+    let variables = [
+        ("WORK_WAIT", "30s"),
+        ("AWS_ENDPOINT_URL", sqs.endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let settings = Settings { timeout: Duration::from_secs(4), ..Settings::default() };
+    let function = deploy(LAMBDA_SQS, &variables, settings);
+    assert_eq!(named_by(&function.invoke(event([held])).await), [id(1)]);
+    assert_eq!(sqs.counts("jobs").visible, 1, "given back before the answer");
 }
 
 #[tokio::test]
