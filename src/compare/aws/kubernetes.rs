@@ -226,7 +226,10 @@ impl Seen {
         let tail = self.replicas.iter().filter(|(at, _)| since(*at) > last);
         let tail = tail.map(|(at, replicas)| Sample { t: since(*at), capacity: replicas.exist, ..Sample::default() });
         target.samples.extend(tail.collect::<Vec<_>>());
-        target.peak_capacity = target.samples.iter().map(|sample| sample.capacity).max().unwrap_or_default();
+        // Of all that was told: pods may come and go between two looks.
+        let told = self.replicas.iter().filter(|(at, _)| (origin..=until).contains(at));
+        let told = told.map(|(_, replicas)| replicas.exist).max();
+        target.peak_capacity = told.unwrap_or_default().max(self.exist(origin));
         target.usage.pod_seconds = Some(self.pod_seconds(origin, until));
         target.decisions = self.decisions(origin);
     }
