@@ -49,7 +49,7 @@ lint: ## formatting, clippy, all features and none
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P tests/deploy .ci/run $$(git ls-files '*.sh'); \
 	else echo "lint: shellcheck is not here, so that no script was looked at"; fi
 
-agreement: build ## local against simulated, in full size and real time (35 minutes), and docs/agreement.md (AGREEMENT_SPEED=, BESIDE=)
+agreement: build ## local against simulated, in full size and real time (20 minutes), and docs/agreement.md (AGREEMENT_SPEED=, BESIDE=)
 	AGREEMENT_TABLE=docs/agreement.md AGREEMENT_SPEED=$(AGREEMENT_SPEED) \
 	AGREEMENT_MACHINE="$$(uname -sm), $$(nproc) processors, $$(date -u +%F), release build, with $(BESIDE)" \
 	$(CARGO) test --release --locked --test it agreement -- --ignored --nocapture

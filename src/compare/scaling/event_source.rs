@@ -4,6 +4,7 @@
 //! estimates of this model, each named where it is used: how often it looks, when and how fast it goes back, how far it
 //! backs off.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -112,9 +113,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const PER_POLLER: u32 = 10;
 /// Pollers that standard mode starts with, and goes back to.
 const START: u32 = 5;
-/// Traffic is low when no message has waited for a free poller for so long (estimate: AWS says that the mapping goes back when
-/// traffic is low, and counts in minutes).
-const LOW_TRAFFIC: Duration = Duration::from_secs(60);
+/// Looks that it remembers, a minute: the mapping goes back to the most batches that it had use for in these (estimate: AWS
+/// says that it goes back when traffic is low, and counts in minutes).
+const REMEMBERED: usize = 60;
 /// Pollers that standard mode may fall to after a long idle time, unless MaximumConcurrency is set.
 const IDLE: u32 = 2;
 /// How long nothing must have been under way for that (estimate).
@@ -132,17 +133,16 @@ pub struct EventSource {
     credit: u32,
     failed: bool,
     last_busy: Duration,
-    /// When a message last waited for a free poller.
-    last_waited: Duration,
+    /// Batches that the last looks had use for: those under way, or where messages waited all that were then allowed.
+    needed: VecDeque<u32>,
 }
 
 impl EventSource {
     /// A mapping that has just been enabled; on a FIFO queue with so many message groups.
     pub fn new(settings: Settings, groups: Option<u32>) -> Self {
         let groups = groups.unwrap_or(u32::MAX);
-        let (last_busy, last_waited) = (Duration::ZERO, Duration::ZERO);
-        let mut mapping =
-            Self { settings, groups, limit: 0, next: LOOK, credit: 0, failed: false, last_busy, last_waited };
+        let (last_busy, needed) = (Duration::ZERO, VecDeque::new());
+        let mut mapping = Self { settings, groups, limit: 0, next: LOOK, credit: 0, failed: false, last_busy, needed };
         mapping.limit = mapping.start();
         mapping
     }
@@ -220,15 +220,14 @@ impl EventSource {
         // Messages that the free pollers are about to take do not call for more of them.
         let free = u64::from(self.limit.saturating_sub(seen.replicas));
         let waiting = counts.visible.saturating_sub(free * u64::from(self.settings.batch_size));
-        if waiting > 0 {
-            self.last_waited = now;
-        }
         let maximum = self.maximum();
         if waiting > 0 && self.limit < maximum {
             let to = (self.limit + self.step()).min(maximum);
+            self.remember(to);
             return (to, "MessagesAvailable", format!("{} messages wait", counts.visible));
         }
         if waiting > 0 {
+            self.remember(self.limit);
             let word = match self.settings.maximum_concurrency {
                 _ if self.limit == self.groups => "MessageGroups",
                 Some(_) => "MaximumConcurrency",
@@ -236,15 +235,23 @@ impl EventSource {
             };
             return (self.limit, word, format!("{} messages wait", counts.visible));
         }
+        self.remember(seen.replicas);
         let floor = self.floor(now);
-        let low = now >= self.last_waited + LOW_TRAFFIC;
-        if low && counts.visible == 0 && seen.replicas < self.limit && self.limit > floor {
-            // Estimate: as fast down as up, and never below what is under way.
-            let to = self.limit.saturating_sub(self.step()).max(floor).max(self.whole_pollers(seen.replicas));
-            return (to.min(self.limit), "Idle", format!("{} batches under way", seen.replicas));
+        let most = self.whole_pollers(self.needed.iter().copied().max().unwrap_or(0));
+        if most.max(floor) < self.limit {
+            // Estimate: as fast down as up.
+            let to = self.limit.saturating_sub(self.step()).max(floor).max(most);
+            return (to, "Idle", format!("{most} batches at most for a minute"));
         }
         self.credit = 0;
         (self.limit.max(floor.min(self.start())), "Steady", String::new())
+    }
+
+    fn remember(&mut self, needed: u32) {
+        self.needed.push_back(needed);
+        if self.needed.len() > REMEMBERED {
+            self.needed.pop_front();
+        }
     }
 
     fn whole_pollers(&self, batches: u32) -> u32 {

@@ -97,6 +97,20 @@ fn an_idle_mapping_goes_back_to_5_and_later_to_2_unless_its_maximum_is_set() {
 }
 
 #[test]
+fn it_goes_back_to_the_most_that_was_under_way_within_a_minute() {
+    let mut mapping = EventSource::new(Settings::default(), None);
+    saturated(&mut mapping, 10);
+    assert_eq!(mapping.limit(), 55);
+    let mut limits = Vec::new();
+    for look in 0..120 {
+        let now = mapping.due();
+        limits.push(mapping.tick(now, &seen(0, if look == 50 { 47 } else { 12 })).to);
+    }
+    assert_eq!((limits[58], limits[59], limits[60], limits[109]), (55, 50, 47, 47));
+    assert_eq!((limits[110], limits[119]), (42, 12));
+}
+
+#[test]
 fn a_message_that_waits_once_a_minute_keeps_the_limit_up() {
     let mut mapping = EventSource::new(Settings::default(), None);
     saturated(&mut mapping, 2);
