@@ -1,5 +1,5 @@
 //! What the function costs above the smallest program that `lambda_runtime` allows: cold start (exec to the first
-//! `next`), the round trip of a batch of ten messages without work, and the size of the stripped binary.
+//! `next`), the round trip of a batch of ten messages without work, and the size of the stripped binary, as deployed.
 //!
 //! The two take turns, so that whatever else the machine does meets both alike. Of a loaded machine the smallest time
 //! says most, of a quiet one the median: both are printed.
@@ -19,8 +19,9 @@ use twinscale::workload::body;
 #[tokio::main]
 async fn main() {
     let folder = Path::new(env!("CARGO_BIN_EXE_lambda-sqs")).parent().expect("it is in a folder").to_owned();
-    let cargo = Command::new(env!("CARGO")).args(["build", "--release", "--example", "smallest_function"]).status();
-    assert!(cargo.is_ok_and(|status| status.success()), "the smallest function cannot be built");
+    // As `sam build` does: without the laboratory, which the benchmarks have.
+    build(&["--no-default-features", "--bin", "lambda-sqs"]);
+    build(&["--example", "smallest_function"]);
     let (ours, smallest) = (folder.join("lambda-sqs"), folder.join("examples/smallest_function"));
     let sizes = [&ours, &smallest].map(|file| std::fs::metadata(file).expect("built").len() as f64 / 1e6);
     println!("size: lambda-sqs {:.1} MB, smallest {:.1} MB: {:.2} times", sizes[0], sizes[1], sizes[0] / sizes[1]);
@@ -43,6 +44,11 @@ async fn main() {
         }
     }
     report("batch of 10 without work", trips);
+}
+
+fn build(what: &[&str]) {
+    let cargo = Command::new(env!("CARGO")).args(["build", "--release", "--locked"]).args(what).status();
+    assert!(cargo.is_ok_and(|status| status.success()), "not built: {what:?}");
 }
 
 fn setting(name: &str, default: usize) -> usize {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what benches/worker measures the worker against, into target/peers: npm's sqs-consumer and boto3. What fails
-# to install is left out of the benchmark.
+# Installs what benches/worker measures the worker against, into target/peers: npm's sqs-consumer, boto3 and Rust's
+# ruststream-sqs-sns. What fails to install is left out of the benchmark.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 to=$here/../../target/peers
@@ -16,6 +16,11 @@ fi
 python3 -m venv "$to/venv"
 if ! "$to/venv/bin/pip" install --quiet --requirement "$here/requirements.txt"; then
     echo "$0: boto3 was not installed" >&2
+    failed=1
+fi
+
+if ! cargo build --quiet --release --locked --manifest-path "$here/ruststream/Cargo.toml" --target-dir "$to/ruststream"; then
+    echo "$0: ruststream-sqs-sns was not built" >&2
     failed=1
 fi
 

@@ -5,7 +5,8 @@
 //! against an embedded queue in another process, with the network's latency put in front. Programs take turns, and the
 //! ratios are medians over the rounds, since they travel between machines, and through a noisy hour, better than seconds.
 //!
-//! `cargo bench --bench worker`; `ROUNDS` (5) and `MESSAGES` (60,000 at the most a run) set how long it takes.
+//! `cargo bench --bench worker`, or a part of it with `-- peers` or `-- idle`; `ROUNDS` (5), `MESSAGES` (60,000 at the
+//! most a run) and `IDLE_SECS` (60) set how long it takes.
 
 mod floor;
 mod idle;
@@ -29,6 +30,7 @@ async fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => service::serve().await,
         ["loop", queue, loops] => floor::run(queue, loops.parse().expect("a number")).await,
+        ["idle"] => idle::measure().await,
         ["peers"] => compare_peers(setting("ROUNDS", 3), setting("MESSAGES", 20_000)).await,
         _ => {
             compare(setting("ROUNDS", 5), setting("MESSAGES", 60_000)).await;

@@ -10,6 +10,7 @@ pub fn installed() -> (Vec<Program>, Vec<&'static str>) {
     let peers = [
         ("npm sqs-consumer", vec!["node".to_owned(), format!("{built}/npm/sqs_consumer.mjs")]),
         ("boto3 loop", vec![format!("{built}/venv/bin/python"), format!("{sources}/boto3_loop.py")]),
+        ("ruststream-sqs-sns", vec![format!("{built}/ruststream/release/ruststream-consumer")]),
     ];
     let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for (name, command) in peers {
