@@ -23,6 +23,8 @@ pub(super) struct Room {
 struct State {
     /// Less than nothing after the room was made smaller than what is held.
     free: isize,
+    /// All places, held or free.
+    capacity: isize,
     /// Since when there has been room, but not enough.
     since: Option<Instant>,
 }
@@ -30,7 +32,7 @@ struct State {
 impl Room {
     /// All of `capacity` is free. A receive asks when `enough` is, or after `linger` for what there is.
     pub(super) fn new(capacity: usize, enough: usize, linger: Duration) -> Self {
-        let state = Mutex::new(State { free: capacity as isize, since: None });
+        let state = Mutex::new(State { free: capacity as isize, capacity: capacity as isize, since: None });
         Self { state, freed: Notify::new(), enough: enough.clamp(1, capacity), linger }
     }
 
@@ -57,7 +59,7 @@ impl Room {
         if free == 0 {
             return Err(None);
         }
-        if free < self.enough {
+        if state.free < self.enough(&state) {
             let now = Instant::now();
             let ends = *state.since.get_or_insert(now) + self.linger;
             if now < ends {
@@ -72,18 +74,28 @@ impl Room {
 
     /// Gives places back. Wakes the receiver only where that changes what it can do.
     pub(super) fn free(&self, places: usize) {
-        self.change(places as isize);
+        self.add(places as isize, self.state());
     }
 
     /// Makes the room larger or smaller; what is held stays.
     pub(super) fn change(&self, places: isize) {
         let mut state = self.state();
-        let (before, enough) = (state.free, self.enough as isize);
+        state.capacity += places;
+        self.add(places, state);
+    }
+
+    fn add(&self, places: isize, mut state: MutexGuard<'_, State>) {
+        let (before, enough) = (state.free, self.enough(&state));
         state.free += places;
         let now = state.free;
         if now > 0 && (before <= 0 || (before < enough && now >= enough)) {
             self.freed.notify_one();
         }
+    }
+
+    /// Never more than there is: a room that was made small would wait for the linger each time.
+    fn enough(&self, state: &State) -> isize {
+        (self.enough as isize).min(state.capacity)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -140,6 +152,19 @@ mod tests {
         assert!(tokio::time::timeout(LINGER * 2, room.take()).await.is_err());
         room.free(2);
         assert_eq!(room.take().await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_room_made_smaller_than_ten_asks_at_once_when_all_of_it_is_free() {
+        let (room, began) = (Room::new(40, 10, LINGER), Instant::now());
+        room.change(-38);
+        assert_eq!(room.take().await, 2);
+        room.free(2);
+        assert_eq!(room.take().await, 2);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        room.free(1);
+        assert_eq!(room.take().await, 1);
+        assert_eq!(began.elapsed(), LINGER);
     }
 
     #[tokio::test(start_paused = true)]

@@ -69,7 +69,7 @@ impl Calling {
 }
 
 /// The limit begins at 20, rises beyond it, falls to the floor while the backend is bad and rises again afterwards,
-/// with a quarter of the calls to SQS being throttled all the time. Then SQS is out of reach for a while.
+/// with a twentieth of the calls to SQS being throttled all the time. Then SQS is out of reach for a while.
 async fn falls_and_rises_again(bad: Backend) {
     let sqs = Sqs::start(Duration::from_secs(30), 1000).await;
     sqs.send("jobs", 0..4000).await;
@@ -77,7 +77,7 @@ async fn falls_and_rises_again(bad: Backend) {
         let mut calls = 0;
         move |_: &str, _: &_| {
             calls += 1;
-            (calls % 4 == 0).then_some(Fault::Error(400, "ThrottlingException"))
+            (calls % 20 == 0).then_some(Fault::Error(400, "ThrottlingException"))
         }
     };
     sqs.script(throttled);
@@ -88,6 +88,7 @@ async fn falls_and_rises_again(bad: Backend) {
         ("CONCURRENCY", "40"),
         ("CONCURRENCY_FLOOR", "2"),
         ("PREFETCH", "0"),
+        ("RECEIVE_LINGER_MS", "10"),
     ]
     .into();
     let tuning = Tuning { attempt_timeout: Duration::from_secs(5) };
