@@ -100,7 +100,7 @@ fn a_run_is_shown_as_text_and_markdown() {
 fn a_text_has_the_first_and_the_last_changes_of_a_long_run() {
     for format in ["text", "markdown"] {
         let long =
-            ["compare", "--engine", "simulated", "--scenario", "day", "--messages", "100000", "--format", format];
+            ["compare", "--engine", "simulated", "--scenario", "day", "--messages", "400000", "--format", format];
         let output = twinscale(&long);
         let report = text(&output.stdout);
         let changes = report.lines().filter(|line| line.contains("event-source-mapping") && line.contains('→')).count();

@@ -113,12 +113,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const PER_POLLER: u32 = 10;
 /// Pollers that standard mode starts with, and goes back to.
 const START: u32 = 5;
-/// Looks that it remembers, a minute: the mapping goes back to the most batches that it had use for in these (estimate: AWS
-/// says that it goes back when traffic is low, and counts in minutes).
-const REMEMBERED: usize = 60;
 /// Pollers that standard mode may fall to after a long idle time, unless MaximumConcurrency is set.
 const IDLE: u32 = 2;
-/// How long nothing must have been under way for that (estimate).
+/// How long nothing must have been under way for that, and how long more must have been allowed than was of use before the
+/// mapping goes back at all (estimate: AWS says that it does when traffic is low, and counts in minutes).
 const LONG_IDLE: Duration = Duration::from_secs(300);
 
 /// A mapping at work. [`Decision::to`] is how many batches may be under way at once.
@@ -239,9 +237,11 @@ impl EventSource {
         let floor = self.floor(now);
         let most = self.whole_pollers(self.needed.iter().copied().max().unwrap_or(0));
         if most.max(floor) < self.limit {
-            // Estimate: as fast down as up.
-            let to = self.limit.saturating_sub(self.step()).max(floor).max(most);
-            return (to, "Idle", format!("{most} batches at most for a minute"));
+            // Estimate: as fast down as up, in the same steps.
+            let to = self.limit.saturating_sub(self.step()).max(floor);
+            if to >= most {
+                return (to, "Idle", format!("{most} batches at most for 5 minutes"));
+            }
         }
         self.credit = 0;
         (self.limit.max(floor.min(self.start())), "Steady", String::new())
@@ -249,7 +249,7 @@ impl EventSource {
 
     fn remember(&mut self, needed: u32) {
         self.needed.push_back(needed);
-        if self.needed.len() > REMEMBERED {
+        if self.needed.len() as u64 > LONG_IDLE.as_secs() / LOOK.as_secs() {
             self.needed.pop_front();
         }
     }

@@ -87,31 +87,31 @@ fn an_idle_mapping_goes_back_to_5_and_later_to_2_unless_its_maximum_is_set() {
         assert_eq!(mapping.limit(), 55);
         let mut now = mapping.due();
         let mut limits = Vec::new();
-        for _ in 0..400 {
+        for _ in 0..700 {
             limits.push(mapping.tick(now, &seen(0, 0)).to);
             now = mapping.due();
         }
-        // The last message waited in the look before these: a minute of low traffic is over at the sixtieth.
-        assert_eq!((limits[58], limits[59], limits[78], limits[399]), (55, 50, 5, expected));
+        // The last message waited in the look before these: five minutes are over at the 300th.
+        assert_eq!((limits[298], limits[299], limits[308], limits[699]), (55, 50, 5, expected));
     }
 }
 
 #[test]
-fn it_goes_back_to_the_most_that_was_under_way_within_a_minute() {
+fn it_goes_back_by_steps_to_no_less_than_was_under_way_within_five_minutes() {
     let mut mapping = EventSource::new(Settings::default(), None);
     saturated(&mut mapping, 10);
     assert_eq!(mapping.limit(), 55);
     let mut limits = Vec::new();
-    for look in 0..120 {
+    for look in 0..600 {
         let now = mapping.due();
         limits.push(mapping.tick(now, &seen(0, if look == 50 { 47 } else { 12 })).to);
     }
-    assert_eq!((limits[58], limits[59], limits[60], limits[109]), (55, 50, 47, 47));
-    assert_eq!((limits[110], limits[119]), (42, 12));
+    assert_eq!((limits[298], limits[299], limits[300], limits[349]), (55, 50, 50, 50));
+    assert_eq!((limits[350], limits[599]), (45, 15));
 }
 
 #[test]
-fn a_message_that_waits_once_a_minute_keeps_the_limit_up() {
+fn a_message_that_waits_now_and_then_keeps_the_limit_up() {
     let mut mapping = EventSource::new(Settings::default(), None);
     saturated(&mut mapping, 2);
     assert_eq!(mapping.limit(), 15);
