@@ -178,9 +178,10 @@ fn page(machine: &str, table: &str) -> String {
          step is what its ramp adds in a look (5 batches). Both engines draw the same luck: how long each attempt at a message\n\
          works, how it ends, and how long a retry waits (`BACKOFF_SEED`).\n\n\
          \"Decisions\" counts the changes of the local run that the simulator made at the same tick with the same figures. \"Late\" is\n\
-         how late the machine's timers were at most, in scenario seconds: the error bar of the local figures. Runs that differ by\n\
+         how late the machine's timers and sends were at most, in scenario seconds: the error bar of the local figures. (A burst of\n\
+         10,000 messages takes seconds to send, and who is sent later waits less; the simulator sends it at once.) Runs that differ by\n\
          more are repeated, at half the speed unless that is real time already, twice at most.\n\n\
-         Measured on {machine}, both targets at once.\n\
+         Measured on {machine}; both targets ran at once.\n\
          `make agreement` writes this page anew, in full size and real time; `make agreement-small` holds smaller sizes to the same\n\
          bounds in three minutes, and is a stage of CI. It is no part of `make test`: beside other tests timers are late.\n\n\
          | scenario | target | messages | drained, s: local | simulated | apart | p95, s: local | simulated | apart | decisions | late, s | speed |\n\
