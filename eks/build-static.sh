@@ -6,8 +6,8 @@ bin=$1
 shift
 # `--target` keeps the flags away from build scripts and procedural macros, which are loaded, hence dynamic.
 host=$(rustc -vV | sed -n 's/^host: //p')
-# The processors that cargo-lambda compiles the functions for, so that both hosts run the same instructions: every x86_64
-# of EC2, and Graviton 2 and later.
+# For every x86_64 that EC2 has (cargo-lambda, for Lambda alone, assumes haswell), and for Graviton 2 and later, as
+# cargo-lambda does.
 case $host in
 x86_64-*) cpu=x86-64-v2 ;;
 aarch64-*) cpu=neoverse-n1 ;;

@@ -60,8 +60,9 @@ pub struct WorkerConfig {
     pub receive: bool,
     /// `CONCURRENCY`: handlers that run at once.
     pub concurrency: usize,
-    /// `PREFETCH`: messages held beyond that. Small, since a give-back counts as a receive.
-    pub prefetch: usize,
+    /// `PREFETCH`: messages held beyond that. Small, since a give-back counts as a receive. `None` (`auto`): what the
+    /// handlers get done while a receive is under way, so nothing where they take longer than that.
+    pub prefetch: Option<usize>,
     /// `RECEIVE_MIN_ROOM`: ask only when there is room for so many, since a receive costs the same for 1 as for 10.
     pub receive_min_room: usize,
     /// `RECEIVE_LINGER_MS`: after this long, ask for what room there is. Asking as soon as one place is free spends a
@@ -266,13 +267,12 @@ fn read_worker(from: &mut Reader) -> WorkerConfig {
     if concurrency_floor > concurrency {
         from.wrong("CONCURRENCY_FLOOR", &concurrency_floor.to_string(), "write no more than CONCURRENCY");
     }
-    let prefetch = from.number("PREFETCH", 0, 0..=10_000) as usize;
     let visibility_timeout = from.optional("VISIBILITY_TIMEOUT_SECS", 1..=43_200).map(Duration::from_secs);
     WorkerConfig {
         receive: from.switch("RECEIVE", true),
         concurrency,
-        prefetch,
-        receive_min_room: (from.number("RECEIVE_MIN_ROOM", 10, 1..=10) as usize).min(concurrency + prefetch),
+        prefetch: read_prefetch(from),
+        receive_min_room: from.number("RECEIVE_MIN_ROOM", 10, 1..=10) as usize,
         receive_linger: from.millis("RECEIVE_LINGER_MS", 250, 0..=86_400_000),
         wait_time: Duration::from_secs(from.number("WAIT_TIME_SECS", 20, 0..=20)),
         delete_linger: from.millis("DELETE_LINGER_MS", 1_000, 0..=60_000),
@@ -284,6 +284,11 @@ fn read_worker(from: &mut Reader) -> WorkerConfig {
         concurrency_floor,
         exit_when_idle: from.optional("EXIT_WHEN_IDLE_SECS", 1..=86_400).map(Duration::from_secs),
     }
+}
+
+fn read_prefetch(from: &mut Reader) -> Option<usize> {
+    let number = from.text("PREFETCH").is_some_and(|text| text != "auto");
+    if number { from.optional("PREFETCH", 0..=10_000).map(|messages| messages as usize) } else { None }
 }
 
 fn read_collector(from: &mut Reader) -> Option<(String, String)> {
@@ -480,9 +485,11 @@ mod tests {
     #[test]
     fn an_empty_variable_counts_as_unset_and_the_defaults_hold() {
         let config = worker(&[("QUEUE_URL", "jobs"), ("DLQ_URL", ""), ("CONCURRENCY", " ")]).expect("good");
-        assert_eq!((config.dlq_url, config.worker.concurrency, config.worker.prefetch), (None, 10, 0));
+        assert_eq!((config.dlq_url, config.worker.concurrency, config.worker.prefetch), (None, 10, None));
         assert_eq!(config.worker.receive_min_room, 10);
-        let narrow = worker(&[("QUEUE_URL", "jobs"), ("CONCURRENCY", "3"), ("PREFETCH", "2")]).expect("good");
-        assert_eq!(narrow.worker.receive_min_room, 5, "no more room than there can be");
+        for (text, prefetch) in [("auto", None), ("0", Some(0)), ("2", Some(2))] {
+            let config = worker(&[("QUEUE_URL", "jobs"), ("PREFETCH", text)]).expect("good");
+            assert_eq!(config.worker.prefetch, prefetch);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
+use tokio::time::sleep;
 
 use crate::service::Service;
 
@@ -72,6 +73,8 @@ pub async fn run(service: &mut Service, program: &Program, messages: usize) -> F
     let (seconds, requests) = service.drained().await;
     let (cpu, peak) = (cpu_seconds(pid) - before, peak_mib(pid));
     child.kill().await.expect("it still runs");
+    // What it asked for is still on its way, and would take messages of the next run with it.
+    sleep(2 * service.latency).await;
     let messages = messages as f64;
     Figures { rate: messages / seconds, cpu: cpu * 1e6 / messages, peak, requests: requests as f64 / messages }
 }

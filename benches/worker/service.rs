@@ -17,6 +17,8 @@ const LONGEST_RUN: Duration = Duration::from_secs(300);
 pub struct Service {
     /// Where clients reach it: across the network.
     pub endpoint: String,
+    /// There and back.
+    pub latency: Duration,
     lines: Lines<BufReader<ChildStdout>>,
     stdin: ChildStdin,
     _process: Child,
@@ -34,7 +36,7 @@ impl Service {
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         let endpoint = lines.next_line().await.expect("readable").expect("it says where it listens");
         let endpoint = network::distant(endpoint, latency).await;
-        Self { endpoint, lines, stdin: process.stdin.take().expect("piped"), _process: process }
+        Self { endpoint, latency, lines, stdin: process.stdin.take().expect("piped"), _process: process }
     }
 
     /// Puts messages into the empty queue.

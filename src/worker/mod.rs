@@ -10,6 +10,7 @@
 //! has not begun is given back at once; what has begun gets the drain budget; deletes are flushed. The three overlap.
 
 mod adapt;
+mod ahead;
 mod calls;
 mod leases;
 mod pace;
@@ -39,6 +40,7 @@ use crate::metrics::Metrics;
 use crate::queue::{DeadLetters, Queue};
 use crate::shutdown::Health;
 use adapt::Adaptive;
+use ahead::Ahead;
 use leases::{Heartbeat, Leases};
 use receive::Receiver;
 use room::Room;
@@ -105,8 +107,12 @@ impl<H: Handler> Worker<H> {
         };
         let _clock =
             AbortOnDropHandle::new(tokio::spawn(run_down(drain.clone(), limits.clone(), settings.drain_budget)));
-        let capacity = settings.concurrency + settings.prefetch;
-        let room = Arc::new(Room::new(capacity, settings.receive_min_room, settings.receive_linger));
+        // In a FIFO group the messages behind are held in any case; and one of the two limits follows the handlers.
+        let follows = settings.prefetch.is_none() && !self.queue.is_fifo() && !settings.adaptive_concurrency;
+        let ahead = follows.then(|| Ahead::new(settings.concurrency));
+        let capacity = settings.concurrency + settings.prefetch.unwrap_or_default();
+        let most = if follows { Ahead::most_in_hand(capacity) } else { capacity };
+        let room = Arc::new(Room::new(capacity, ahead, settings.receive_min_room, settings.receive_linger));
         let (happened, happenings) = mpsc::unbounded_channel();
         let settling = AbortOnDropHandle::new(tokio::spawn(self.settler(room.clone(), visibility).run(happenings)));
 
@@ -115,7 +121,7 @@ impl<H: Handler> Worker<H> {
             queue: self.queue,
             room,
             health: self.health,
-            capacity,
+            most,
             wait_time: settings.wait_time,
             attempt_timeout: self.config.attempt_timeout,
             visibility: settings.visibility_timeout,

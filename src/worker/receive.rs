@@ -18,7 +18,8 @@ pub(super) struct Receiver {
     pub(super) queue: Queue,
     pub(super) room: Arc<Room>,
     pub(super) health: Health,
-    pub(super) capacity: usize,
+    /// The most that is ever in hand.
+    pub(super) most: usize,
     pub(super) wait_time: Duration,
     pub(super) attempt_timeout: Duration,
     pub(super) visibility: Option<Duration>,
@@ -30,6 +31,7 @@ pub(super) struct Receiver {
 /// What a receive asked for, and what came of it.
 struct Answer {
     asked: usize,
+    took: Duration,
     brought: Result<Vec<Message>, QueueError>,
 }
 
@@ -43,7 +45,7 @@ impl Receiver {
         mut hand_on: impl FnMut(Vec<Message>),
         mut give_back: impl FnMut(Vec<Message>),
     ) {
-        let mut pace = Pace::new(self.capacity);
+        let mut pace = Pace::new(self.most);
         let mut receives: JoinSet<Answer> = JoinSet::new();
         let (mut not_before, mut quiet_since) = (Instant::now(), Instant::now());
         loop {
@@ -53,10 +55,13 @@ impl Receiver {
                 biased;
                 () = drain.cancelled() => break,
                 Some(Ok(answer)) = receives.join_next() => {
-                    let Answer { asked, brought } = answer;
+                    let Answer { asked, took, brought } = answer;
                     match self.noted(brought) {
                         Ok(messages) => {
                             pace.answered(asked, messages.len());
+                            if messages.len() == asked {
+                                self.room.received(took);
+                            }
                             self.room.free(asked - messages.len().min(asked));
                             if !messages.is_empty() {
                                 quiet_since = Instant::now();
@@ -95,7 +100,11 @@ impl Receiver {
 
     fn receive(&self, asked: usize) -> impl Future<Output = Answer> + use<> {
         let (queue, wait_time, visibility) = (self.queue.clone(), self.wait_time, self.visibility);
-        async move { Answer { asked, brought: queue.receive(asked, wait_time, visibility).await } }
+        async move {
+            let began = Instant::now();
+            let brought = queue.receive(asked, wait_time, visibility).await;
+            Answer { asked, took: began.elapsed(), brought }
+        }
     }
 
     /// A message in hand may bring others, and a long one is no idleness.

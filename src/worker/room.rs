@@ -1,4 +1,5 @@
-//! How much more may be received. Room = CONCURRENCY + PREFETCH − held; what a receive under way asks for is taken.
+//! How much more may be received. Room = CONCURRENCY + PREFETCH − held; what a receive under way asks for is taken. What
+//! is held ahead of the handlers may follow how they fare ([`Ahead`]).
 //!
 //! A receive costs the same for one message as for ten, so it waits for room for ten, but not for long: both are
 //! settings (`RECEIVE_MIN_ROOM`, `RECEIVE_LINGER_MS`).
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::ahead::Ahead;
 use crate::queue::MAX_ENTRIES;
 
 #[derive(Debug)]
@@ -21,19 +23,22 @@ pub(super) struct Room {
 
 #[derive(Debug)]
 struct State {
-    /// Less than nothing after the room was made smaller than what is held.
-    free: isize,
     /// All places, held or free.
     capacity: isize,
+    /// Less than nothing after the room was made smaller than what is held.
+    free: isize,
     /// Since when there has been room, but not enough.
     since: Option<Instant>,
+    ahead: Option<Ahead>,
 }
 
 impl Room {
-    /// All of `capacity` is free. A receive asks when `enough` is, or after `linger` for what there is.
-    pub(super) fn new(capacity: usize, enough: usize, linger: Duration) -> Self {
-        let state = Mutex::new(State { free: capacity as isize, capacity: capacity as isize, since: None });
-        Self { state, freed: Notify::new(), enough: enough.clamp(1, capacity), linger }
+    /// All of `capacity` is free, and what `ahead` comes to. A receive asks when `enough` is, or all of a smaller room, or
+    /// after `linger` for what there is.
+    pub(super) fn new(capacity: usize, ahead: Option<Ahead>, enough: usize, linger: Duration) -> Self {
+        let capacity = capacity as isize;
+        let state = Mutex::new(State { capacity, free: capacity, since: None, ahead });
+        Self { state, freed: Notify::new(), enough, linger }
     }
 
     /// Waits for room and takes up to ten places. May be dropped at any time: nothing is taken before it returns.
@@ -74,32 +79,54 @@ impl Room {
 
     /// Gives places back. Wakes the receiver only where that changes what it can do.
     pub(super) fn free(&self, places: usize) {
-        self.add(places as isize, self.state());
+        self.update(|state| state.free += places as isize);
     }
 
     /// Makes the room larger or smaller; what is held stays.
     pub(super) fn change(&self, places: isize) {
-        let mut state = self.state();
-        state.capacity += places;
-        self.add(places, state);
+        self.update(|state| state.change(places));
     }
 
-    fn add(&self, places: isize, mut state: MutexGuard<'_, State>) {
-        let (before, enough) = (state.free, self.enough(&state));
-        state.free += places;
-        let now = state.free;
-        if now > 0 && (before <= 0 || (before < enough && now >= enough)) {
+    /// A receive that took so long brought all that it asked for.
+    pub(super) fn received(&self, time: Duration) {
+        self.update(|state| {
+            let places = state.ahead.as_mut().map_or(0, |ahead| ahead.received(time));
+            state.change(places);
+        });
+    }
+
+    /// So many handlers ended, which took `time` in all.
+    pub(super) fn handled(&self, count: usize, time: Duration) {
+        self.update(|state| {
+            let places = state.ahead.as_mut().map_or(0, |ahead| ahead.handled(count, time));
+            state.change(places);
+        });
+    }
+
+    fn update(&self, update: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        let before = (state.free, self.enough(&state));
+        update(&mut state);
+        let now = (state.free, self.enough(&state));
+        if now.0 > 0 && (before.0 <= 0 || (before.0 < before.1 && now.0 >= now.1)) {
             self.freed.notify_one();
         }
     }
 
     /// Never more than there is: a room that was made small would wait for the linger each time.
     fn enough(&self, state: &State) -> isize {
-        (self.enough as isize).min(state.capacity)
+        (self.enough as isize).min(state.capacity).max(1)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn change(&mut self, places: isize) {
+        self.capacity += places;
+        self.free += places;
     }
 }
 
@@ -111,7 +138,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_receive_asks_at_once_when_there_is_room_for_ten() {
-        let (room, began) = (Room::new(25, 10, LINGER), Instant::now());
+        let (room, began) = (Room::new(25, None, 10, LINGER), Instant::now());
         assert_eq!((room.take().await, room.take().await), (10, 10));
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert_eq!(room.take().await, 5);
@@ -120,7 +147,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_linger_counts_from_the_first_free_place_even_if_the_asking_starts_anew() {
-        let (room, began) = (Room::new(10, 10, LINGER), Instant::now());
+        let (room, began) = (Room::new(10, None, 10, LINGER), Instant::now());
         room.take().await;
         room.free(1);
         for _ in 0..5 {
@@ -135,7 +162,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn with_an_endless_linger_it_asks_again_only_when_all_ten_are_done() {
-        let room = Room::new(10, 10, Duration::from_secs(3600));
+        let room = Room::new(10, None, 10, Duration::from_secs(3600));
         assert_eq!(room.take().await, 10);
         room.free(9);
         assert!(tokio::time::timeout(Duration::from_secs(3000), room.take()).await.is_err());
@@ -145,7 +172,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_room_made_smaller_than_what_is_held_has_none_until_enough_is_given_back() {
-        let room = Room::new(10, 1, LINGER);
+        let room = Room::new(10, None, 1, LINGER);
         room.take().await;
         room.change(-4);
         room.free(4);
@@ -156,7 +183,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_room_made_smaller_than_ten_asks_at_once_when_all_of_it_is_free() {
-        let (room, began) = (Room::new(40, 10, LINGER), Instant::now());
+        let (room, began) = (Room::new(40, None, 10, LINGER), Instant::now());
         room.change(-38);
         assert_eq!(room.take().await, 2);
         room.free(2);
@@ -168,8 +195,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn quick_handlers_make_room_for_more_and_a_small_room_asks_for_all_of_it() {
+        let room = Room::new(2, Some(Ahead::new(2)), 10, LINGER);
+        assert_eq!(room.take().await, 2, "there is no room for ten");
+        room.received(LINGER);
+        room.handled(2, LINGER / 2);
+        room.free(2);
+        assert_eq!(room.take().await, 10, "eight are handled while a receive is under way");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_waiting_receive_wakes_when_places_come_back() {
-        let room = std::sync::Arc::new(Room::new(10, 10, LINGER));
+        let room = std::sync::Arc::new(Room::new(10, None, 10, LINGER));
         room.take().await;
         let waiting = tokio::spawn({
             let room = room.clone();

@@ -90,6 +90,8 @@ pub(super) struct Pending {
     waiting: HashMap<Key, GoOn>,
     /// Places of ended messages that are not given back to the room yet.
     owed: usize,
+    /// Handlers that ended, and the time they took, which the room was not told of yet.
+    handled: (usize, Duration),
     tally: Tally,
 }
 
@@ -165,6 +167,8 @@ impl Settler {
         if let Some((started, _)) = lease.started {
             let time = started.elapsed();
             self.metrics.handler_seconds.observe(time);
+            self.pending.handled.0 += 1;
+            self.pending.handled.1 += time;
             if let Some(adaptive) = &mut self.adaptive {
                 let failed = matches!(verdict.word(), "retry" | "panic" | "timeout");
                 self.room.change(adaptive.ended(time, failed));
@@ -379,6 +383,8 @@ impl Settler {
     }
 
     fn pay_room(&mut self) {
+        let (count, time) = std::mem::take(&mut self.pending.handled);
+        self.room.handled(count, time);
         if self.pending.owed > 0 && self.pending.deletes.len() + self.pending.deleting < MOST_UNDELETED {
             self.room.free(std::mem::take(&mut self.pending.owed));
         }

@@ -110,7 +110,7 @@ fn check_scaler(pod: &Pod, worker: &WorkerConfig, findings: &mut Findings) {
         );
     }
     let length = number(&metadata["queueLength"]).unwrap_or(5);
-    let (works, holds) = (worker.concurrency as u64, (worker.concurrency + worker.prefetch) as u64);
+    let (works, holds) = (worker.concurrency as u64, (worker.concurrency + worker.prefetch.unwrap_or_default()) as u64);
     if length > holds || length * 2 < works {
         findings.error(
             "queue-length",
@@ -130,9 +130,8 @@ fn check_scaler(pod: &Pod, worker: &WorkerConfig, findings: &mut Findings) {
 fn check_evictions(pod: &Pod, worker: &WorkerConfig, queues: &[Queue], findings: &mut Findings) {
     let of_pod = queues.iter().find(|queue| queue.url.as_ref() == pod.environment.get("QUEUE_URL"));
     let Some(limit) = of_pod.and_then(|queue| queue.max_receive_count) else { return };
-    if worker.prefetch == 0 {
-        return;
-    }
+    // `auto` holds what the handlers get done within a receive: they have had it before the pod goes.
+    let Some(prefetch @ 1..) = worker.prefetch else { return };
     // A roll-out moves every pod once; each step of a scale-down may hit the same message again.
     let likely = 1 + scale_down_steps(pod.scaler);
     if limit < likely + 3 {
@@ -140,9 +139,8 @@ fn check_evictions(pod: &Pod, worker: &WorkerConfig, queues: &[Queue], findings:
             "prefetch-evictions",
             &pod.at,
             format!(
-                "PREFETCH is {} and maxReceiveCount {limit}: a roll-out and a scale-down may give a message back {likely} times \
-                 untried, which leaves fewer than three attempts; write PREFETCH=0 or a higher maxReceiveCount",
-                worker.prefetch
+                "PREFETCH is {prefetch} and maxReceiveCount {limit}: a roll-out and a scale-down may give a message back {likely} times \
+                 untried, which leaves fewer than three attempts; write PREFETCH=auto or a higher maxReceiveCount"
             ),
         );
     }

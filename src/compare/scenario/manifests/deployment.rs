@@ -136,6 +136,11 @@ fn read_variable(name: &str, value: &Node, pod: &mut Pod, reader: &mut Reader) {
     if NOT_COVERED.contains(&name) {
         return reader.warn(value.line, format_args!("{name} is not covered by the model, and was left out"));
     }
+    // Virtual time knows no distance to the queue, so nothing is held ahead of the handlers.
+    if name == "PREFETCH" && value.text() == Some("auto") {
+        pod.prefetch = 0;
+        return;
+    }
     let mut number = |into: &mut u32| {
         *into = reader.parse(value, name, "a whole number, 0 or more").unwrap_or(*into);
     };
