@@ -15,7 +15,7 @@ use twinscale::compare::sim;
 
 use crate::local::{on_eks, on_lambda, scenario, the_machine};
 
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 4;
 const DRAIN_WITHIN: f64 = 0.05;
 const P95_WITHIN: f64 = 0.10;
 /// Looks of the HPA, and of the mapping, in scenario seconds.
@@ -180,7 +180,7 @@ fn page(machine: &str, table: &str) -> String {
          \"Decisions\" counts the changes of the local run that the simulator made at the same tick with the same figures. \"Late\" is\n\
          how late the machine's timers and sends were at most, in scenario seconds: the error bar of the local figures. (A burst of\n\
          10,000 messages takes seconds to send, and who is sent later waits less; the simulator sends it at once.) Runs that differ by\n\
-         more are repeated, at half the speed unless that is real time already, twice at most.\n\n\
+         more are repeated, at half the speed unless that is real time already, three times at most.\n\n\
          Measured on {machine}; both targets ran at once.\n\
          `make agreement` writes this page anew, in full size and real time; `make agreement-small` holds smaller sizes to the same\n\
          bounds in three minutes, and is a stage of CI. It is no part of `make test`: beside other tests timers are late.\n\n\
