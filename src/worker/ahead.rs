@@ -30,8 +30,8 @@ impl Ahead {
     }
 
     /// The most that will ever be in hand, what is handled included.
-    pub(super) fn most_in_hand(concurrency: usize) -> usize {
-        concurrency.max(MOST)
+    pub(super) fn most_in_hand(&self) -> usize {
+        self.concurrency.max(MOST)
     }
 
     /// A receive took `time` and brought all that it asked for. Says by how many what is held ahead changes.

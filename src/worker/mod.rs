@@ -111,7 +111,7 @@ impl<H: Handler> Worker<H> {
         let follows = settings.prefetch.is_none() && !self.queue.is_fifo() && !settings.adaptive_concurrency;
         let ahead = follows.then(|| Ahead::new(settings.concurrency));
         let capacity = settings.concurrency + settings.prefetch.unwrap_or_default();
-        let most = if follows { Ahead::most_in_hand(capacity) } else { capacity };
+        let most = ahead.as_ref().map_or(capacity, Ahead::most_in_hand);
         let room = Arc::new(Room::new(capacity, ahead, settings.receive_min_room, settings.receive_linger));
         let (happened, happenings) = mpsc::unbounded_channel();
         let settling = AbortOnDropHandle::new(tokio::spawn(self.settler(room.clone(), visibility).run(happenings)));

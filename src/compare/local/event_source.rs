@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::clock::Clock;
 use super::environment::Failure;
 use super::lambda::Function;
-use super::timeline::LATE;
+use super::timeline;
 use crate::compare::scaling::event_source::{EventSource, Settings};
 use crate::compare::scaling::{Counts, Decision, Observation, Policy};
 use partial::{Kept, kept};
@@ -156,11 +156,7 @@ impl Shared {
     fn look(&self) -> Decision {
         let under_way = self.under_way.load(Ordering::Relaxed);
         let seen = Observation { queue: (self.source.counts)(), replicas: under_way, ready: under_way };
-        let (mut policy, now) = (self.policy(), self.source.clock.now());
-        // As with pods: a look is made at the time at which it was due, unless the machine was very late.
-        let due = policy.due();
-        let as_due = if now.saturating_sub(due) < LATE { due } else { now };
-        policy.tick(as_due, &seen)
+        timeline::tick(&mut *self.policy(), self.source.clock.now(), &seen)
     }
 
     /// Receives until the batch is full, its window has passed, or, without a window, something came.

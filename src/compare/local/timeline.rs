@@ -12,7 +12,13 @@ use crate::compare::scaling::{self, Counts, Observation, Policy};
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// A look that is later than this is made at the moment that it is.
-pub const LATE: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_secs(1);
+
+/// Lets a policy look, at the time at which that was due unless the machine was very late.
+pub fn tick(policy: &mut (impl Policy + ?Sized), now: Duration, seen: &Observation) -> scaling::Decision {
+    let due = policy.due();
+    policy.tick(if now.saturating_sub(due) < LATE { due } else { now }, seen)
+}
 
 /// The story of one target, counted from the start of its load.
 pub struct Timeline {
@@ -101,9 +107,7 @@ impl Timeline {
         loop {
             let due = policy.due();
             self.sleep_until(due).await;
-            let now = self.now();
-            let as_due = if now.saturating_sub(due) < LATE { due } else { now };
-            let decision = policy.tick(as_due, &look());
+            let decision = tick(policy, self.now(), &look());
             if decision.from != decision.to {
                 resize(decision.to);
             }

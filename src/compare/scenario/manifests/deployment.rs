@@ -136,16 +136,13 @@ fn read_variable(name: &str, value: &Node, pod: &mut Pod, reader: &mut Reader) {
     if NOT_COVERED.contains(&name) {
         return reader.warn(value.line, format_args!("{name} is not covered by the model, and was left out"));
     }
-    // Virtual time knows no distance to the queue, so nothing is held ahead of the handlers.
-    if name == "PREFETCH" && value.text() == Some("auto") {
-        pod.prefetch = 0;
-        return;
-    }
     let mut number = |into: &mut u32| {
         *into = reader.parse(value, name, "a whole number, 0 or more").unwrap_or(*into);
     };
     match name {
         "CONCURRENCY" => return number(&mut pod.concurrency),
+        // Virtual time knows no distance to the queue, so nothing is held ahead of the handlers.
+        "PREFETCH" if value.text() == Some("auto") => return pod.prefetch = 0,
         "PREFETCH" => return number(&mut pod.prefetch),
         "RECEIVE_MIN_ROOM" => return number(&mut pod.receive_min_room),
         _ => {}
