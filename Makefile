@@ -5,6 +5,8 @@
 SCENARIO ?= article
 SPEED    ?= 10
 OUT      ?= out
+# Of the programs that `make compare` builds and runs: without link-time optimization, which is for what is shipped.
+PROFILE  ?= try
 REPORT   ?= $(OUT)/report.html
 ARGS     ?=
 AGREEMENT_SPEED ?= 1
@@ -19,20 +21,20 @@ STATE    := target/deploy/work/state.json
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build the release binaries
-	$(CARGO) build --release --locked
+build: ## build the release binaries that `make compare` runs
+	$(CARGO) build --profile $(PROFILE) --locked -p twinscale-service -p twinscale-lab --bin twinscale --bin twinscale-worker --bin lambda-sqs --bin lambda-http
 
 compare: build ## one workload through both targets, one table, out/run.json (SCENARIO=, SPEED=, OUT=, ARGS=)
-	target/release/twinscale compare --scenario $(SCENARIO) --speed $(SPEED) --out $(OUT) $(ARGS)
+	target/$(PROFILE)/twinscale compare --scenario $(SCENARIO) --speed $(SPEED) --out $(OUT) $(ARGS)
 
 test: test-setup ## set up what the tests need, and run them: all that wants no root and no container tool
-	$(CARGO) test --locked --all-features
+	$(CARGO) test --locked --workspace --all-features
 	TWINSCALE=target/debug/twinscale tests/deploy/parts.sh tools terraform template kubernetes
 
 test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the protocol tests
-	tests/clients/setup.sh
+	crates/sqs/tests/clients/setup.sh
 
-test-deploy: build $(STATE) ## the rest: images, and both targets deployed to an emulator of AWS (docker, or podman as root)
+test-deploy: build-twinscale $(STATE) ## the rest: images, and both targets deployed to an emulator of AWS (docker, or podman as root)
 	tests/deploy/parts.sh tools image emulator
 
 arm64: build ## the worker for arm64, cross-built on x86_64 and run under qemu (as root; ARM64_PROFILE=dev is faster)
@@ -43,26 +45,26 @@ $(STATE): $(wildcard terraform/*.tf terraform/examples/*) deploy/settings.yaml
 	tests/deploy/parts.sh tools terraform
 
 lint: ## formatting, clippy, all features and none
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
-	$(CARGO) clippy --locked --no-default-features --bins -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked -p twinscale -p twinscale-service --bins --lib -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P tests/deploy .ci/run $$(git ls-files '*.sh'); \
 	else echo "lint: shellcheck is not here, so that no script was looked at"; fi
 
 agreement: build ## local against simulated, in full size and real time (20 minutes), and docs/agreement.md (AGREEMENT_SPEED=, BESIDE=)
 	AGREEMENT_TABLE=docs/agreement.md AGREEMENT_SPEED=$(AGREEMENT_SPEED) \
 	AGREEMENT_MACHINE="$$(uname -sm), $$(nproc) processors, $$(date -u +%F), release build, with $(BESIDE)" \
-	$(CARGO) test --release --locked --test it agreement -- --ignored --nocapture
+	$(CARGO) test --release --locked --workspace --test it agreement -- --ignored --nocapture
 
 agreement-small: ## the same bounds in sizes and at speeds that take three minutes
-	$(CARGO) test --locked --all-features --test it agreement -- --ignored --nocapture
+	$(CARGO) test --locked --workspace --all-features --test it agreement -- --ignored --nocapture
 
 deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features
 	$(CARGO) deny check bans licenses sources
 
 bench: ## every speed, size and cost claim, as ratios (ROUNDS=, MESSAGES=, DAY_MESSAGES=)
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --workspace
 
 bench-peers: ## set up what people use instead, and measure the worker beside it
 	benches/peers/setup.sh || true
@@ -70,7 +72,7 @@ bench-peers: ## set up what people use instead, and measure the worker beside it
 
 chaos: ## 100,000 messages, processes killed at random, 5 % of the calls fail: nothing lost (SEED=, CHAOS_MESSAGES=, CHAOS_KILLS=)
 	CHAOS_MESSAGES=$(CHAOS_MESSAGES) CHAOS_KILLS=$(CHAOS_KILLS) SEED=$(SEED) \
-		$(CARGO) test --locked --test it chaos -- --nocapture --test-threads 1
+		$(CARGO) test --locked --workspace --all-features --test it chaos -- --nocapture --test-threads 1
 
 fuzz: ## the fuzz targets, each for so many seconds (SECONDS=)
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked --debug
@@ -81,7 +83,7 @@ page: compare page-check ## a run's report and a live page in a real browser (De
 page-check: # the same for a report that is there, with binaries that are built
 	tests/browser/setup.sh
 	node target/browser/page.mjs $(REPORT)
-	node target/browser/live.mjs target/release/twinscale
+	node target/browser/live.mjs target/$(PROFILE)/twinscale
 
 pictures: compare ## the pictures of the README, from a real run
 	tests/browser/setup.sh

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use serde_json::json;
-use twinscale::compare::local::environment::{Environment, Settings};
-use twinscale::workload::body;
+use twinscale_lab::processes::environment::{Environment, Settings};
+use twinscale_work::body;
 
 #[tokio::main]
 async fn main() {

@@ -7,6 +7,7 @@
 //!
 //! `cargo bench --bench worker`, or a part of it with `-- peers` or `-- idle`; `ROUNDS` (5), `MESSAGES` (60,000 at the
 //! most a run) and `IDLE_SECS` (60) set how long it takes.
+#![allow(unreachable_pub)]
 
 mod floor;
 mod idle;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
-use twinscale::compare::local::sqs_server::{Options, SqsServer};
+use twinscale_sqs::server::{Options, SqsServer};
 
 use crate::network;
 
@@ -101,7 +101,7 @@ pub async fn serve() {
             }
             _ => {
                 let requests = server.requests("jobs").expect("ours");
-                json!(requests.receive.unwrap_or_default() + requests.empty_receive.unwrap_or_default())
+                json!(requests.receive + requests.empty_receive)
             }
         };
         println!("{answer}");
@@ -119,7 +119,7 @@ async fn fill(server: &SqsServer, messages: u64) {
 
 fn requests(server: &SqsServer) -> u64 {
     let requests = server.requests("jobs").expect("ours");
-    requests.receive.unwrap_or_default() + requests.delete.unwrap_or_default()
+    requests.receive + requests.delete
 }
 
 async fn until(mut reached: impl FnMut() -> bool) {

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use twinscale::http::{Refused, read_send};
-use twinscale::queue::refusal;
+use twinscale::unstable::http::{Refused, read_send};
+use twinscale::unstable::queue::refusal;
 
 /// Enough, and a request for 10,000 messages takes no longer than the others.
 const LIMIT: usize = 20;

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
-use twinscale::function::{Event, Open, decode, failures};
+use twinscale::unstable::function::{Event, Open, decode, failures};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Event>(input) else { return };

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use libfuzzer_sys::fuzz_target;
-use twinscale::compare::local::sqs_server::{Options, SqsServer};
+use twinscale_sqs::server::{Options, SqsServer};
 
 fuzz_target!(|input: &str| {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -36,7 +36,7 @@ fi
 LD_LIBRARY_PATH=$rust/usr/lib/x86_64-linux-gnu:$rust/usr/lib RUSTC=$rust/usr/bin/rustc CARGO_TARGET_DIR=$rust/target \
     CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     RUSTFLAGS="-C target-feature=+crt-static -C target-cpu=neoverse-n1" cargo build -q --locked --profile "$profile" \
-    --target aarch64-unknown-linux-gnu --no-default-features --features dynamodb --bin twinscale-worker
+    --target aarch64-unknown-linux-gnu -p twinscale-service --features dynamodb --bin twinscale-worker
 worker=$rust/target/aarch64-unknown-linux-gnu/${profile/#dev/debug}/twinscale-worker
 readelf -h "$worker" | grep -q AArch64 || fail "$worker is not for arm64"
 

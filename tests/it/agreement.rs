@@ -8,10 +8,10 @@
 
 use std::time::Duration;
 
-use twinscale::compare::load::Load;
-use twinscale::compare::run::{Decision, Target};
-use twinscale::compare::scenario::Scenario;
-use twinscale::compare::sim;
+use twinscale_lab::run::{Decision, Target};
+use twinscale_lab::scenario::Scenario;
+use twinscale_lab::scenario::load::Load;
+use twinscale_lab::simulate;
 
 use crate::local::{on_eks, on_lambda, scenario, the_machine};
 
@@ -79,7 +79,7 @@ async fn cases(at: usize, full: Option<f64>) -> Vec<(String, Vec<String>)> {
 /// Runs one target in both engines until they agree, a few times at most. A row for the table, and what differs by more than
 /// the bounds.
 async fn agree(scenario: &Scenario, at: usize, mut speed: f64) -> (String, Vec<String>) {
-    let simulated = if at == 0 { sim::run_eks(scenario) } else { sim::run_lambda(scenario) };
+    let simulated = if at == 0 { simulate::run_eks(scenario) } else { simulate::run_lambda(scenario) };
     for attempt in 1.. {
         let local = match at {
             0 => on_eks(scenario.clone(), speed).await,

@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
-use twinscale::workload::{mix, unit};
+use twinscale_work::{mix, unit};
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,18 +1,34 @@
 //! All integration tests in one binary: one link, one place for what they share.
+#![allow(unreachable_pub)]
 
-mod advice;
 mod agreement;
 mod aws;
-mod cli;
 mod conformance;
 mod fault_proxy;
 mod function;
 mod idempotency;
 mod local;
-mod report;
 mod rooms;
-mod simulated;
 mod spans;
-mod sqs;
-mod validate;
 mod worker;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The laboratory's program, which is another package's: beside the service's binaries, and built where it is not there,
+/// as after `cargo test -p twinscale-service` in a fresh clone.
+pub fn twinscale() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let program = Path::new(env!("CARGO_BIN_EXE_twinscale-worker")).with_file_name("twinscale");
+        if !program.exists() {
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo
+                .args(["build", "--locked", "--workspace", "--bin", "twinscale"])
+                .current_dir(env!("CARGO_MANIFEST_DIR"));
+            assert!(cargo.status().expect("cargo starts").success(), "twinscale cannot be built");
+        }
+        program
+    })
+}

@@ -8,7 +8,7 @@ use axum::extract::State;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
-use twinscale::compare::local::environment::Settings;
+use twinscale_lab::processes::environment::Settings;
 
 use crate::function::{deploy, event, named_by, record};
 use crate::worker::eventually;

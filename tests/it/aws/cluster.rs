@@ -14,9 +14,9 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
-use twinscale::compare::aws::{self, Account, Cluster, Options, Place};
-use twinscale::compare::run::Target;
-use twinscale::compare::scenario::Scenario;
+use twinscale_lab::deployed::{self, Account, Cluster, Options, Place};
+use twinscale_lab::run::Target;
+use twinscale_lab::scenario::Scenario;
 
 use super::{assert_nulls_are_named, queues, visible};
 use crate::worker::process::Process;
@@ -175,7 +175,7 @@ async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
     };
     let mut show = |_| {};
     let (run, _worker) =
-        tokio::join!(aws::run(&scenario, &options, account, std::future::pending(), &mut show), script);
+        tokio::join!(deployed::run(&scenario, &options, account, std::future::pending(), &mut show), script);
     let run = run.expect("it runs");
     assert_eq!(run.warnings, [] as [String; 0]);
     let target: Target = run.targets.eks.expect("it ran");
@@ -196,7 +196,7 @@ async fn a_deployment_that_is_not_there_is_refused_in_kubectl_s_words() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = options(&server.endpoint(), cluster(&api, folder.path(), "other"));
     let account = Arc::new(Account::load(Some(server.endpoint())).await.expect("root certificates"));
-    let run = aws::run(&Scenario::default(), &options, account, std::future::pending(), &mut |_| {}).await;
+    let run = deployed::run(&Scenario::default(), &options, account, std::future::pending(), &mut |_| {}).await;
     let error = run.expect_err("refused").to_string();
     assert!(error.contains("twinscale/other") && error.contains("not found"), "{error}");
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
-use twinscale::compare::local::clock::Clock;
-use twinscale::compare::local::environment::Settings;
-use twinscale::compare::local::event_source::{Mapping, Source};
-use twinscale::compare::local::front::Front;
-use twinscale::compare::local::sqs_server::SqsServer;
-use twinscale::compare::scaling::event_source;
+use twinscale_lab::processes::environment::Settings;
+use twinscale_lab::processes::event_source::{Mapping, Source};
+use twinscale_lab::processes::front::Front;
+use twinscale_scaling::event_source;
+use twinscale_sqs::clock::Clock;
+use twinscale_sqs::server::SqsServer;
 
 use super::{assert_nulls_are_named, command, queues, run, run_json, visible};
 use crate::function::deploy;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use twinscale::compare::aws::{self, Account, Options, Outputs, Patience, Place};
-use twinscale::compare::local::sqs_server::SqsServer;
-use twinscale::compare::run::Target;
-use twinscale::compare::scenario::Scenario;
-use twinscale::queue::{Outgoing, Queue, Tuning};
+use twinscale::unstable::queue::{Outgoing, Queue, Tuning};
+use twinscale_lab::deployed::{self, Account, Options, Outputs, Patience, Place};
+use twinscale_lab::run::Target;
+use twinscale_lab::scenario::Scenario;
+use twinscale_sqs::server::SqsServer;
 
 use super::apis::{Api, serve};
 use super::deployed::map;
@@ -140,7 +140,7 @@ async fn compare(server: &SqsServer, api: &Api, most: Duration) -> (Target, Vec<
         ..Options::default()
     };
     let scenario = Scenario { messages: MESSAGES, limit: Duration::from_secs(60), ..Scenario::default() };
-    let run = aws::run(&scenario, &options, account, std::future::pending(), &mut |_| {}).await.expect("it runs");
+    let run = deployed::run(&scenario, &options, account, std::future::pending(), &mut |_| {}).await.expect("it runs");
     (run.targets.lambda.expect("it ran"), run.warnings)
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use twinscale::compare::local::sqs_server::{Options, SqsServer};
+use twinscale_sqs::server::{Options, SqsServer};
 
 /// The embedded queue with `eks`, `lambda`, and a journal for both.
 async fn queues() -> SqsServer {
@@ -29,7 +29,7 @@ fn visible(server: &SqsServer, name: &str) -> u64 {
 
 /// `twinscale compare --engine aws`, with nothing of the machine's own AWS configuration.
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twinscale"));
+    let mut command = Command::new(crate::twinscale());
     command.args(["compare", "--engine", "aws"]).args(args).env_remove("AWS_ENDPOINT_URL").envs([
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "test"),

@@ -46,9 +46,9 @@ async fn wrong_flags_are_named() {
 async fn a_queue_that_holds_messages_is_refused_and_allowed_on_request() {
     let server = queues().await;
     let endpoint = server.endpoint();
-    let tuning = twinscale::queue::Tuning { attempt_timeout: std::time::Duration::from_secs(5) };
-    let queue = twinscale::queue::Queue::local(&endpoint, "eks", &tuning).await.expect("a region");
-    let theirs = twinscale::queue::Outgoing { body: "theirs".to_owned(), ..Default::default() };
+    let tuning = twinscale::unstable::queue::Tuning { attempt_timeout: std::time::Duration::from_secs(5) };
+    let queue = twinscale::unstable::queue::Queue::local(&endpoint, "eks", &tuning).await.expect("a region");
+    let theirs = twinscale::unstable::queue::Outgoing { body: "theirs".to_owned(), ..Default::default() };
     assert_eq!(queue.send(vec![theirs]).await.accepted, 1);
     let args = ["--eks-queue-url", "eks", "--journal-queue-url", "journal", "--endpoint-url", &endpoint];
     refused(&args, "eks holds 1 messages").await;
@@ -114,7 +114,7 @@ async fn outputs_that_are_not_there_are_named() {
 
 #[tokio::test]
 async fn flags_of_deployed_targets_want_this_engine() {
-    let mut local = std::process::Command::new(env!("CARGO_BIN_EXE_twinscale"));
+    let mut local = std::process::Command::new(crate::twinscale());
     local.args(["compare", "--from-stack", "s"]);
     let output = run(local).await;
     assert_eq!(output.status.code(), Some(64));

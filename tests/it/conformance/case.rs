@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use serde_json::Value;
-use twinscale::compare::local::sqs_server::{self, FaultKind};
+use twinscale_sqs::server::{self as sqs_server, FaultKind};
 
 use super::rig::Kind;
 use crate::fault_proxy::{Fault, Strike, seeded};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use twinscale::compare::local::sqs_server::FaultKind;
+use twinscale_sqs::server::FaultKind;
 
 use super::case::Case;
 use super::rig::Kind;

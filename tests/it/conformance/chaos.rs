@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::task::JoinSet;
-use twinscale::compare::local::environment::Settings;
-use twinscale::compare::local::sqs_server::{Event, Fault as Inside, FaultKind, Faults};
-use twinscale::compare::scaling::event_source;
-use twinscale::workload::{mix, unit};
+use twinscale_lab::processes::environment::Settings;
+use twinscale_scaling::event_source;
+use twinscale_sqs::server::{Event, Fault as Inside, FaultKind, Faults};
+use twinscale_work::{mix, unit};
 
 use super::rig::{Kind, Rig, eventually};
 use super::seed;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use twinscale::compare::local::sqs_server::Event;
-use twinscale::queue::REJECT_REASON;
+use twinscale::unstable::queue::REJECT_REASON;
+use twinscale_sqs::server::Event;
 
 use super::case::{Case, End, Host, Told};
 use super::process::name;

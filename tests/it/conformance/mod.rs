@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use nix::sys::signal::Signal;
-use twinscale::compare::local::environment::Settings;
-use twinscale::compare::scaling::event_source;
+use twinscale_lab::processes::environment::Settings;
+use twinscale_scaling::event_source;
 
 use case::{Case, Host};
 use rig::{Kind, Rig, eventually};

@@ -11,18 +11,10 @@ use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use twinscale::config::Config;
-use twinscale::function::{self, Function};
-use twinscale::handler::{Handler, Outcome};
-use twinscale::journal::Journal;
-use twinscale::message::{AttributeValue, Message};
-use twinscale::queue::{Queue, Tuning};
-use twinscale::shutdown::{Health, Shutdown};
-use twinscale::typed::{HandleTyped, typed};
-use twinscale::worker::Worker;
+use twinscale::{AttributeValue, Context, HandleTyped, Handler, Message, Outcome, typed};
 
 struct Obedient {
     /// Appended to by all processes of a run, a line with each write.
@@ -122,25 +114,9 @@ fn the_process_of_a_host() {
 }
 
 fn host(handler: impl Handler) {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let env = |name: &str| std::env::var(name).ok();
-    if env("AWS_LAMBDA_RUNTIME_API").is_some() {
-        let config = Config::from_env(&env).expect("valid");
-        let function = Function::new(handler, &config, Journal::off());
-        runtime.block_on(function::serve(function)).expect("Lambda ends it");
-    } else {
-        let config = Config::for_worker(&env).expect("valid");
-        std::process::exit(i32::from(runtime.block_on(work(handler, config))));
-    }
-}
-
-async fn work(handler: impl Handler, config: Config) -> u8 {
-    let shutdown = Shutdown::on_signals().expect("handlers of signals");
-    let tuning = Tuning { attempt_timeout: config.attempt_timeout };
-    let queue = Queue::connect(config.queue_url.as_deref().expect("QUEUE_URL"), &tuning).await.expect("a region");
-    let (journal, health, metrics) = (Journal::off(), Health::default(), Arc::default());
-    let worker = Worker { handler, queue, config, journal, health, metrics };
-    worker.run(shutdown.drain).await.exit_code()
+    let code = twinscale::main(async |_: &Context| Ok(handler));
+    // A test process has no exit code of its own to give.
+    std::process::exit(i32::from(code != ExitCode::SUCCESS));
 }
 
 /// A test that is killed leaves nobody behind.

@@ -12,12 +12,12 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
-use twinscale::compare::local::clock::Clock;
-use twinscale::compare::local::environment::Settings;
-use twinscale::compare::local::event_source::{Mapping, Source};
-use twinscale::compare::local::lambda::Function;
-use twinscale::compare::local::sqs_server::{Bill, Event, Options, SqsServer, Watch};
-use twinscale::compare::scaling::{Counts, event_source};
+use twinscale_lab::processes::environment::Settings;
+use twinscale_lab::processes::event_source::{Mapping, Source};
+use twinscale_lab::processes::lambda::Function;
+use twinscale_scaling::{Counts, event_source};
+use twinscale_sqs::clock::Clock;
+use twinscale_sqs::server::{Bill, Event, Options, SqsServer, Watch};
 
 use super::process::name;
 use crate::fault_proxy::{FaultProxy, Strike};

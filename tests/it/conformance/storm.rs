@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tokio::task::JoinHandle;
-use twinscale::compare::local::sqs_server::Event;
+use twinscale_sqs::server::Event;
 
 use super::rig::{Kind, Line, Rig, eventually};
 use crate::local::the_machine;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use twinscale::compare::local::environment::{Environment, Failure, Settings};
-use twinscale::compare::local::lambda::Function;
-use twinscale::handler::Outcome;
-use twinscale::workload::{Wait, Work, body};
+use twinscale_lab::processes::environment::{Environment, Failure, Settings};
+use twinscale_lab::processes::lambda::Function;
+use twinscale_work::Fate;
+use twinscale_work::{Wait, Work, body};
 
 use super::{deploy, event, eventually, id, named_by, record, with};
 use crate::worker::sqs::{Fault, Sqs};
@@ -38,7 +38,7 @@ async fn signal_in_the_middle(function: &Arc<Function>, which: Signal) -> Failur
 async fn a_real_function_answers_as_the_workload_draws() {
     let function = deploy(LAMBDA_SQS, &[("WORK_WAIT", "1ms"), ("WORK_RETRY_SHARE", "0.4")], Settings::default());
     let work = Work { retry_share: 0.4, ..Work::default() };
-    let drawn: Vec<_> = (0..10).filter(|number| work.draw(*number, 1).outcome != Outcome::Done).map(id).collect();
+    let drawn: Vec<_> = (0..10).filter(|number| work.draw(*number, 1).fate != Fate::Done).map(id).collect();
     assert!((1..10).contains(&drawn.len()), "the seed draws both");
     assert_eq!(named_by(&function.invoke(event((0..10).map(record))).await), drawn);
 }
@@ -58,7 +58,7 @@ async fn on_a_fifo_queue_a_failure_takes_the_rest_of_its_group_along() {
     let mut failed_groups = HashSet::new();
     let expected: Vec<_> = (0..10)
         .filter(|number| {
-            let fails = work.draw(*number, 1).outcome != Outcome::Done;
+            let fails = work.draw(*number, 1).fate != Fate::Done;
             let takes = fails && failed_groups.insert(group(*number));
             takes || failed_groups.contains(group(*number))
         })

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
-use twinscale::config::Config;
-use twinscale::function::{Event, Function, Unnamed};
-use twinscale::handler::{Handler, Outcome};
-use twinscale::journal::Journal;
-use twinscale::message::{AttributeValue, Message};
+use twinscale::unstable::function::{Event, Function, Unnamed};
+use twinscale::unstable::journal::Journal;
+use twinscale::{AttributeValue, Message};
+use twinscale::{Config, Host};
+use twinscale::{Handler, Outcome};
 
 use super::{event, named, record};
 
@@ -54,7 +54,9 @@ async fn handle(
 ) -> Result<Vec<String>, Unnamed> {
     let quiet = [("FUNCTION_METRICS", "off")];
     let variables: std::collections::HashMap<_, _> = variables.iter().copied().chain(quiet).collect();
-    let config = Config::from_env(&|name| variables.get(name).map(|value| (*value).to_owned())).expect("valid");
+    let config = Config::default()
+        .read(Host::Function, &|name| variables.get(name).map(|value| (*value).to_owned()))
+        .expect("valid");
     let function = Function::new(handler.clone(), &config, Journal::off());
     let event: Event = serde_json::from_slice(&event(records)).expect("an event");
     let response = function.handle(&event, SystemTime::now() + left).await?;

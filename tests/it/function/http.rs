@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
-use twinscale::compare::local::client::Client;
-use twinscale::compare::local::environment::Settings;
-use twinscale::compare::local::front::{Front, response};
+use twinscale_lab::processes::client::Client;
+use twinscale_lab::processes::environment::Settings;
+use twinscale_lab::processes::front::{Front, response};
 
 use super::deploy;
 

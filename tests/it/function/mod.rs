@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use hyper::body::Bytes;
 use serde_json::{Value, json};
-use twinscale::compare::local::environment::Settings;
-use twinscale::compare::local::lambda::{Function, Invoked};
-use twinscale::workload::body;
+use twinscale_lab::processes::environment::Settings;
+use twinscale_lab::processes::lambda::{Function, Invoked};
+use twinscale_work::body;
 
 /// The record of message `number`, as an event source mapping writes it.
 pub fn record(number: u64) -> Value {

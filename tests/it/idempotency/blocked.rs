@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use twinscale::config::Config;
-use twinscale::handler::{Handler, Outcome};
-use twinscale::journal::Journal;
-use twinscale::message::Message;
-use twinscale::metrics::Metrics;
-use twinscale::queue::{Queue, Tuning};
-use twinscale::shutdown::Health;
-use twinscale::worker::Worker;
+use twinscale::Message;
+use twinscale::unstable::journal::Journal;
+use twinscale::unstable::metrics::Metrics;
+use twinscale::unstable::queue::{Queue, Tuning};
+use twinscale::unstable::shutdown::Health;
+use twinscale::unstable::worker::Worker;
+use twinscale::{Config, Host};
+use twinscale::{Handler, Outcome};
 
 use crate::worker::eventually;
 use crate::worker::sqs::Sqs;
@@ -47,7 +47,9 @@ async fn a_handler_that_blocks_its_thread_for_longer_than_the_lease_keeps_its_cl
     let worker = Worker {
         handler: handler.clone(),
         queue: Queue::local(&sqs.endpoint, "jobs", &tuning).await.expect("a region is set"),
-        config: Config::for_worker(&|name| settings.get(name).map(|value| (*value).to_owned())).expect("valid"),
+        config: Config::default()
+            .read(Host::Worker, &|name| settings.get(name).map(|value| (*value).to_owned()))
+            .expect("valid"),
         journal: Journal::off(),
         health: Health::default(),
         metrics: metrics.clone(),

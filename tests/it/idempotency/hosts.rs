@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use twinscale::config::Config;
-use twinscale::function::Function;
-use twinscale::handler::{Handler, Outcome};
-use twinscale::journal::Journal;
-use twinscale::message::Message;
-use twinscale::metrics::Metrics;
-use twinscale::queue::{Queue, Tuning};
-use twinscale::shutdown::Health;
-use twinscale::worker::Worker;
+use twinscale::Message;
+use twinscale::unstable::function::Function;
+use twinscale::unstable::journal::Journal;
+use twinscale::unstable::metrics::Metrics;
+use twinscale::unstable::queue::{Queue, Tuning};
+use twinscale::unstable::shutdown::Health;
+use twinscale::unstable::worker::Worker;
+use twinscale::{Config, Host};
+use twinscale::{Handler, Outcome};
 
 use crate::function::{event, named, record};
 use crate::worker::eventually;
@@ -53,7 +53,7 @@ fn config(variables: &[(&str, &str)]) -> Config {
         .chain([("FUNCTION_METRICS", "off"), ("DELETE_LINGER_MS", "20")])
         .chain(variables.iter().copied())
         .collect();
-    Config::for_worker(&|name| all.get(name).map(|value| (*value).to_owned())).expect("valid")
+    Config::default().read(Host::Worker, &|name| all.get(name).map(|value| (*value).to_owned())).expect("valid")
 }
 
 #[tokio::test]

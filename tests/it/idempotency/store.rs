@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use twinscale::config::{IdempotencyConfig, IdempotencyStore};
-use twinscale::idempotency::{Claim, Held, Idempotency, MAX_KEY_BYTES, StoreError};
+use twinscale::unstable::idempotency::{Claim, Held, Idempotency, MAX_KEY_BYTES, StoreError};
+use twinscale::{IdempotencyConfig, IdempotencyStore};
 
 pub const LEASE: Duration = Duration::from_secs(60);
 pub const TTL: Duration = Duration::from_secs(3600);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use twinscale::idempotency::Idempotency;
+use twinscale::unstable::idempotency::Idempotency;
 
 use super::store::{LEASE, TTL, promises};
 use crate::worker::eventually;

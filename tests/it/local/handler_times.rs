@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use twinscale::compare::local::Options;
-use twinscale::compare::run::{Run, Target};
-use twinscale::workload::Wait;
+use twinscale_lab::processes::Options;
+use twinscale_lab::run::{Run, Target};
+use twinscale_work::Wait;
 
 use super::{play, scenario, the_machine};
 
@@ -37,7 +37,7 @@ async fn handler_times_of_a_local_run_drive_a_simulated_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("run.json");
     std::fs::write(&file, serde_json::to_vec(&run).expect("JSON")).expect("it can be written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twinscale"));
+    let mut command = Command::new(crate::twinscale());
     command.args(["compare", "--engine", "simulated", "--messages", "100", "--format", "json", "--handler-times"]);
     let output = command.arg(&file).output().expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

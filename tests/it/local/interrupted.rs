@@ -23,7 +23,7 @@ fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// Starts the article's run, and sends `signal` once workers or functions are at work.
 fn stopped_by(signal: Signal, target: &str, program: &str) -> (ExitStatus, Vec<Pid>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twinscale"));
+    let mut command = Command::new(crate::twinscale());
     command.args(["compare", "--scenario", "article", "--speed", "5", "--target", target]);
     let mut twinscale: Child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let at_work = eventually("the start of a child", || {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use twinscale::compare::local::{Options, Progress, run};
-use twinscale::compare::run::Target;
-use twinscale::compare::scenario::Scenario;
+use twinscale_lab::processes::{Options, Progress, run};
+use twinscale_lab::run::Target;
+use twinscale_lab::scenario::Scenario;
 
 use super::processes::children;
 use super::{bin_dir, scenario, the_machine};

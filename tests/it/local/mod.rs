@@ -9,9 +9,9 @@ mod scenarios;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::{Mutex, MutexGuard};
-use twinscale::compare::local::{Options, run};
-use twinscale::compare::run::{Run, Target};
-use twinscale::compare::scenario::Scenario;
+use twinscale_lab::processes::{Options, run};
+use twinscale_lab::run::{Run, Target};
+use twinscale_lab::scenario::Scenario;
 
 /// Runs want the machine for themselves, or their timers are late.
 static MACHINE: Mutex<()> = Mutex::const_new(());

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use twinscale::compare::load::Load;
-use twinscale::compare::run::Target;
-use twinscale::compare::scaling::hpa::Behavior;
-use twinscale::handler::Outcome;
+use twinscale_lab::run::Target;
+use twinscale_lab::scenario::load::Load;
+use twinscale_scaling::hpa::Behavior;
+use twinscale_work::Fate;
 
 use super::{on_eks, on_lambda, scenario, steps, the_machine};
 
@@ -92,14 +92,14 @@ async fn a_worker_with_room_for_100_needs_no_more_than_0_35_requests_a_message()
 }
 
 /// What the draws say: messages that end done, those rejected, and retries on the way.
-fn drawn(work: &twinscale::workload::Work, messages: u64) -> (u64, u64, u64) {
+fn drawn(work: &twinscale_work::Work, messages: u64) -> (u64, u64, u64) {
     let (mut done, mut rejected, mut retried) = (0, 0, 0);
     for number in 0..messages {
         for attempt in 1.. {
-            match work.draw(number, attempt).outcome {
-                Outcome::Done => done += 1,
-                Outcome::Reject { .. } => rejected += 1,
-                Outcome::Retry { .. } => {
+            match work.draw(number, attempt).fate {
+                Fate::Done => done += 1,
+                Fate::Reject => rejected += 1,
+                Fate::Retry => {
                     retried += 1;
                     continue;
                 }

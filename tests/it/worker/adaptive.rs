@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use twinscale::config::Config;
-use twinscale::handler::{Handler, Outcome};
-use twinscale::journal::Journal;
-use twinscale::message::Message;
-use twinscale::queue::{Queue, Tuning};
-use twinscale::shutdown::{Health, NotReady};
-use twinscale::worker::{Ending, Worker};
+use twinscale::Message;
+use twinscale::unstable::journal::Journal;
+use twinscale::unstable::queue::{Queue, Tuning};
+use twinscale::unstable::shutdown::{Health, NotReady};
+use twinscale::unstable::worker::{Ending, Worker};
+use twinscale::{Config, Host};
+use twinscale::{Handler, Outcome};
 
 use super::eventually;
 use super::sqs::{Fault, Sqs};
@@ -98,7 +98,9 @@ async fn falls_and_rises_again(bad: Backend) {
     let worker = Worker {
         handler: handler.clone(),
         queue: Queue::local(&sqs.endpoint, "jobs", &tuning).await.expect("a region is set"),
-        config: Config::for_worker(&|name| settings.get(name).map(|value| (*value).to_owned())).expect("valid"),
+        config: Config::default()
+            .read(Host::Worker, &|name| settings.get(name).map(|value| (*value).to_owned()))
+            .expect("valid"),
         journal: Journal::off(),
         health: health.clone(),
         metrics: Arc::default(),

@@ -110,7 +110,7 @@ async fn what_is_sent_carries_the_trace_of_the_caller_in_both_notations() {
     let mut sent = sqs.receive_all("jobs").await;
     sent.sort_by_key(|message| message.body.clone());
     let traceparent = |n: usize| match &sent[n].attributes["traceparent"].value {
-        twinscale::message::AttributeValue::Text(text) => text.clone(),
+        twinscale::AttributeValue::Text(text) => text.clone(),
         bytes => panic!("{bytes:?}"),
     };
     assert!(traceparent(0).starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{}", traceparent(0));

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use twinscale::config::Config;
-use twinscale::handler::{Handler, Outcome};
-use twinscale::journal::Journal;
-use twinscale::message::{AttributeValue, Message};
-use twinscale::metrics::Metrics;
-use twinscale::queue::{Outgoing, Queue, REJECT_REASON, Tuning};
-use twinscale::shutdown::Health;
-use twinscale::worker::{Ending, Worker};
+use twinscale::unstable::journal::Journal;
+use twinscale::unstable::metrics::Metrics;
+use twinscale::unstable::queue::{Outgoing, Queue, REJECT_REASON, Tuning};
+use twinscale::unstable::shutdown::Health;
+use twinscale::unstable::worker::{Ending, Worker};
+use twinscale::{AttributeValue, Message};
+use twinscale::{Config, Host};
+use twinscale::{Handler, Outcome};
 
 use super::eventually;
 use super::sqs::{Fault, Sqs};
@@ -97,7 +97,8 @@ async fn start(sqs: &Sqs, variables: &[(&str, &str)]) -> Running {
     let mut all: HashMap<&str, &str> =
         [("QUEUE_URL", "jobs"), ("WAIT_TIME_SECS", "1"), ("BACKOFF_BASE_SECS", "0"), ("BACKOFF_MAX_SECS", "0")].into();
     all.extend(variables.iter().copied());
-    let config = Config::for_worker(&|name| all.get(name).map(|value| (*value).to_owned())).expect("valid");
+    let config =
+        Config::default().read(Host::Worker, &|name| all.get(name).map(|value| (*value).to_owned())).expect("valid");
     let queue = connect(sqs, all["QUEUE_URL"]).await;
     let (handler, health, drain) = (Obedient::default(), Health::default(), CancellationToken::new());
     let metrics = Arc::<Metrics>::default();

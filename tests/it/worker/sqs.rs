@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use twinscale::compare::local::sqs_server::{Options, SqsServer};
-use twinscale::compare::scaling::Counts;
-use twinscale::message::Message;
-use twinscale::queue::{Outgoing, Queue, Tuning};
+use twinscale::Message;
+use twinscale::unstable::queue::{Outgoing, Queue, Tuning};
+use twinscale_scaling::Counts;
+use twinscale_sqs::server::{Options, SqsServer};
 
 pub use crate::fault_proxy::Fault;
 use crate::fault_proxy::{FaultProxy, Strike};

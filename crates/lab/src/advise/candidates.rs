@@ -1,0 +1,275 @@
+//! The settings that are tried: a grid around the scenario's own, which is in it.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Which;
+use crate::scenario::Scenario;
+use twinscale_scaling::event_source::Provisioned;
+use twinscale_scaling::hpa;
+
+/// Memory of the process itself, in MiB (an estimate: the binaries use 15 to 25).
+const BASE_MIB: u32 = 64;
+
+/// The file that has KEDA's settings, as changes call it.
+const SCALED_OBJECT: &str = "scaledobject.yaml";
+/// The file that has the pod's.
+const DEPLOYMENT: &str = "deployment.yaml";
+/// The file that has the function's and the mapping's.
+const TEMPLATE: &str = "template.yaml";
+
+/// One setting, and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The file to change.
+    pub file: String,
+    /// The field, as it is written there.
+    pub field: String,
+    /// The scenario's value.
+    pub from: String,
+    /// The value that is tried.
+    pub to: String,
+}
+
+/// A scenario with other settings.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The scenario with the changes in it.
+    pub scenario: Scenario,
+    /// What was changed.
+    pub changes: Vec<Change>,
+}
+
+impl Candidate {
+    fn new(scenario: &Scenario) -> Self {
+        Self { scenario: scenario.clone(), changes: Vec::new() }
+    }
+
+    fn change<T: Display + PartialEq>(&mut self, at: (&str, &str), to: T, value: impl FnOnce(&mut Scenario) -> &mut T) {
+        let value = value(&mut self.scenario);
+        if *value != to {
+            let (from, to_text) = (value.to_string(), to.to_string());
+            *value = to;
+            self.note(at, from, to_text);
+        }
+    }
+
+    fn seconds(&mut self, at: (&str, &str), to: u64, value: impl FnOnce(&mut Scenario) -> &mut Duration) {
+        let value = value(&mut self.scenario);
+        let from = std::mem::replace(value, Duration::from_secs(to));
+        if from != *value {
+            self.note(at, from.as_secs().to_string(), to.to_string());
+        }
+    }
+
+    fn note(&mut self, (file, field): (&str, &str), from: String, to: String) {
+        self.changes.push(Change { file: file.to_owned(), field: field.to_owned(), from, to });
+    }
+}
+
+/// Candidates for one target, in one order always.
+pub(super) fn around(scenario: &Scenario, which: Which) -> Vec<Candidate> {
+    match which {
+        Which::Eks => eks(scenario),
+        Which::Lambda => lambda(scenario),
+    }
+}
+
+/// The values that are tried, and the scenario's own.
+fn with<T: Copy + Ord>(own: T, tried: &[T]) -> Vec<T> {
+    let mut all = tried.to_vec();
+    all.push(own);
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn eks(scenario: &Scenario) -> Vec<Candidate> {
+    let (keda, pod) = (&scenario.eks.keda, &scenario.eks.pod);
+    let own_length = keda.triggers.first().map_or(5, |trigger| trigger.queue_length);
+    let bounds = with((keda.min_replica_count, keda.max_replica_count), &[(0, 5), (0, 15), (1, 15), (1, 50)]);
+    let mut all = Vec::new();
+    for concurrency in with(pod.concurrency, &[1, 5, 10, 20, 50]) {
+        // Between half of what a pod works on and all that it holds, as `validate` wants it: beyond that, KEDA keeps pods that
+        // are half idle, or too few. The scenario's own pair is tried whatever it is.
+        let (works, holds) = (u64::from(concurrency), u64::from(concurrency + pod.prefetch));
+        let own = concurrency == pod.concurrency;
+        let fits = |length: &u64| *length <= holds && length * 2 >= works || own && *length == own_length;
+        let lengths = with(own_length, &[works.div_ceil(2), (works * 3).div_ceil(4), works]);
+        for queue_length in lengths.into_iter().filter(fits) {
+            for (min, max) in &bounds {
+                // The operator's loop only decides between 0 and 1: with a minimum above, it changes nothing.
+                let polls = if *min == 0 {
+                    with(keda.polling_interval.as_secs(), &[5])
+                } else {
+                    vec![keda.polling_interval.as_secs()]
+                };
+                for poll in polls {
+                    for behavior in [Own, Short, Doubling] {
+                        let mut tried = Candidate::new(scenario);
+                        tried.change((DEPLOYMENT, "CONCURRENCY"), concurrency, |s| &mut s.eks.pod.concurrency);
+                        let memory = pod.memory_mib.max(BASE_MIB + concurrency * scenario.work.memory_mib);
+                        tried.change((DEPLOYMENT, "resources.limits.memory"), memory, |s| &mut s.eks.pod.memory_mib);
+                        if !keda.triggers.is_empty() {
+                            let at = (SCALED_OBJECT, "queueLength");
+                            tried.change(at, queue_length, |s| &mut s.eks.keda.triggers[0].queue_length);
+                        }
+                        tried.change((SCALED_OBJECT, "minReplicaCount"), *min, |s| &mut s.eks.keda.min_replica_count);
+                        tried.change((SCALED_OBJECT, "maxReplicaCount"), *max, |s| &mut s.eks.keda.max_replica_count);
+                        tried.seconds((SCALED_OBJECT, "pollingInterval"), poll, |s| &mut s.eks.keda.polling_interval);
+                        let other = tried.behavior(behavior);
+                        if (other || behavior == Own)
+                            && tried.scenario.eks.keda.idle_replica_count.is_none_or(|idle| idle < *min)
+                        {
+                            all.push(tried);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+use Behavior::{Doubling, Own, Short};
+
+/// The behaviours of the HPA that are tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behavior {
+    /// The scenario's.
+    Own,
+    /// The API's defaults with a short way down.
+    Short,
+    /// None at all, which is KEDA's default and takes another path.
+    Doubling,
+}
+
+/// What the advice calls the two.
+const SHORT: &str = "API defaults, scaleDown.stabilizationWindowSeconds: 60";
+/// No `behavior` at all.
+const NONE: &str = "none";
+
+impl Candidate {
+    /// False if that changes nothing.
+    fn behavior(&mut self, tried: Behavior) -> bool {
+        let hpa = &mut self.scenario.eks.keda.hpa;
+        let down = hpa::Rules { stabilization_window: Some(Duration::from_secs(60)), ..hpa::Rules::default() };
+        let (behavior, name) = match tried {
+            Own => return false,
+            Short => (Some(hpa::Behavior { scale_down: down, ..hpa::Behavior::default() }), SHORT),
+            Doubling => (None, NONE),
+        };
+        let from = if hpa.behavior.is_some() { "as it is" } else { NONE };
+        let other = hpa.behavior != behavior;
+        if other {
+            hpa.behavior = behavior;
+            self.note((SCALED_OBJECT, "behavior"), from.to_owned(), name.to_owned());
+        }
+        other
+    }
+}
+
+fn lambda(scenario: &Scenario) -> Vec<Candidate> {
+    let (function, mapping) = (&scenario.lambda, &scenario.lambda.mapping);
+    let own_batch = (mapping.batch_size, mapping.window.as_secs());
+    let mut all = Vec::new();
+    for memory in with(function.memory_mb, &[128, 256, 512, 1024, 1769, 3008]) {
+        for concurrency in with(function.in_host_concurrency, &[1, 5, 10, 20, 50]) {
+            if memory < BASE_MIB + concurrency.min(100) * scenario.work.memory_mib {
+                continue;
+            }
+            for (batch, window) in with(own_batch, &[(1, 0), (10, 0), (100, 1)]) {
+                // More than a batch cannot be worked on at once; the scenario's own is left as it is.
+                let idle = concurrency > batch && concurrency != function.in_host_concurrency;
+                if idle || scenario.queue.fifo && batch > 10 {
+                    continue;
+                }
+                for scaling in
+                    SCALINGS.iter().filter(|scaling| !scenario.queue.fifo || !matches!(scaling, Scaling::Pollers(_)))
+                {
+                    let mut tried = Candidate::new(scenario);
+                    tried.change((TEMPLATE, "MemorySize"), memory, |s| &mut s.lambda.memory_mb);
+                    let at = (TEMPLATE, "FUNCTION_CONCURRENCY");
+                    tried.change(at, concurrency, |s| &mut s.lambda.in_host_concurrency);
+                    tried.change((TEMPLATE, "BatchSize"), batch, |s| &mut s.lambda.mapping.batch_size);
+                    let at = (TEMPLATE, "MaximumBatchingWindowInSeconds");
+                    tried.seconds(at, window, |s| &mut s.lambda.mapping.window);
+                    tried.scaling(*scaling);
+                    all.push(tried);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// How the mapping may scale.
+#[derive(Clone, Copy)]
+enum Scaling {
+    Own,
+    Maximum(u32),
+    Pollers(u32),
+}
+
+const SCALINGS: [Scaling; 4] = [Scaling::Own, Scaling::Maximum(10), Scaling::Maximum(1000), Scaling::Pollers(2)];
+
+impl Candidate {
+    fn scaling(&mut self, tried: Scaling) {
+        let words = |n: Option<u32>| n.map_or(NONE.to_owned(), |n| n.to_string());
+        let mapping = &mut self.scenario.lambda.mapping;
+        let before = (mapping.maximum_concurrency, mapping.provisioned.as_ref().map(|p| p.minimum_pollers));
+        let after = match tried {
+            Scaling::Own => return,
+            Scaling::Maximum(maximum) => (Some(maximum), None),
+            Scaling::Pollers(minimum) => (None, Some(minimum)),
+        };
+        mapping.maximum_concurrency = after.0;
+        if before.1 != after.1 {
+            mapping.provisioned =
+                after.1.map(|minimum_pollers| Provisioned { minimum_pollers, ..Provisioned::default() });
+        }
+        for (field, before, after) in [("MaximumConcurrency", before.0, after.0), ("MinimumPollers", before.1, after.1)]
+        {
+            if before != after {
+                self.note((TEMPLATE, field), words(before), words(after));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_candidate_can_run_and_none_has_less_memory_than_its_messages_need() {
+        for name in ["article", "fifo", "day"] {
+            let mut scenario = Scenario::read(name).and_then(Scenario::checked).expect("built in");
+            scenario.work.memory_mib = 30;
+            scenario.eks.keda.idle_replica_count = Some(0);
+            for which in [Which::Eks, Which::Lambda] {
+                let all = around(&scenario, which);
+                assert!(all.len() > 50, "{which:?}: {}", all.len());
+                for candidate in all {
+                    let s = candidate.scenario.checked().expect("a candidate is a good scenario");
+                    assert!(s.eks.pod.memory_mib >= s.eks.pod.concurrency * 30 || which == Which::Lambda);
+                    assert!(s.lambda.memory_mb >= s.lambda.in_host_concurrency * 30 || which == Which::Eks);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_scenarios_own_settings_are_among_the_candidates_whatever_they_are() {
+        let mut scenario = Scenario::read("default").and_then(Scenario::checked).expect("built in");
+        (scenario.eks.pod.concurrency, scenario.eks.keda.min_replica_count) = (7, 2);
+        (scenario.lambda.memory_mb, scenario.lambda.mapping.batch_size) = (777, 7);
+        for which in [Which::Eks, Which::Lambda] {
+            let own = around(&scenario, which).into_iter().filter(|candidate| candidate.changes.is_empty());
+            assert!(own.clone().count() > 0, "{which:?}");
+            assert!(own.into_iter().all(|candidate| candidate.scenario == scenario));
+        }
+    }
+}

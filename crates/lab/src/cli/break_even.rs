@@ -1,0 +1,43 @@
+//! `twinscale break-even`: from which rate on the other target is cheaper.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::CommandError;
+use super::search::Search;
+use crate::advise::break_even;
+use crate::report::{break_even as report, html};
+
+/// Sweep the rate over six decades: from which rate on is the other target cheaper
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  twinscale break-even --scenario default
+  twinscale break-even --scenario my.toml --control-plane-share 0.1 --nodes m7g.large --spot-discount 0.6
+  twinscale break-even --work 20ms --format markdown >> $GITHUB_STEP_SUMMARY
+
+The load is even (Poisson) at each of 13 rates from 0.001 to 1,000 messages a second, with the scenario's work and settings;
+pods may be as many as they need. The control plane is most of a small bill: --control-plane-share says how much of it is
+this workload's. docs/advice.md shows how to read the curve.
+
+Exit codes: 0 found, or there is none and it says so; 64 bad input.")]
+pub(super) struct BreakEven {
+    #[command(flatten)]
+    search: Search,
+}
+
+impl BreakEven {
+    /// Sweeps the rate, and prints and writes the curve.
+    pub(super) fn run(&self) -> Result<ExitCode, CommandError> {
+        let (scenario, prices) = self.search.read()?;
+        let bar = self.search.bar("rates");
+        let found = break_even(&scenario, self.search.seeds, &prices, &|more, done| {
+            bar.inc_length(more);
+            bar.inc(done);
+        });
+        bar.finish_and_clear();
+        self.search.report(&found, "break-even", html::break_even_page, [report::text, report::markdown])?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,133 @@
+//! `--live`: the report's page on loopback while the run goes on, over server-sent events.
+//!
+//! Every event carries the whole state, and a viewer gets the latest one at once: so several viewers, one that goes
+//! away and one that reloads need no care at all.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::response::Html;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::routing::get;
+use futures_util::stream::{Stream, unfold};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cost::Prices;
+use crate::processes::{self, Progress};
+use crate::report::html;
+use crate::run::{Run, SCHEMA, Target, Targets};
+use crate::scenario::Scenario;
+
+/// How often viewers hear of the run.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How long viewers have to take the finished report.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What viewers see: the run so far, and whether that is all.
+type Seen = (Run, bool);
+
+/// A page that follows a run.
+pub(super) struct Live {
+    told: watch::Sender<Seen>,
+    run: Run,
+    last_told: Option<Instant>,
+    server: JoinHandle<io::Result<()>>,
+    /// Where the page is.
+    pub address: SocketAddr,
+}
+
+impl Live {
+    /// Serves on loopback; port 0 takes a free one. The page has a place for each target that will run.
+    pub(super) async fn start(
+        port: u16,
+        scenario: &Scenario,
+        options: &processes::Options,
+        prices: Prices,
+    ) -> io::Result<Self> {
+        let place = |runs: bool, in_host_concurrency| runs.then(|| Target { in_host_concurrency, ..Target::default() });
+        let run = Run {
+            schema: SCHEMA.to_owned(),
+            engine: "local".to_owned(),
+            scenario: serde_json::to_value(scenario)?,
+            speed: Some(options.speed),
+            targets: Targets {
+                eks: place(options.eks, scenario.eks.pod.concurrency),
+                lambda: place(options.lambda, scenario.lambda.in_host_concurrency),
+            },
+            warnings: Vec::new(),
+        };
+        let (told, seen) = watch::channel((run.clone(), false));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        let prices = Arc::new(prices);
+        let for_states = prices.clone();
+        let (for_page, for_events, mut for_end) = (seen.clone(), seen.clone(), seen);
+        let app = Router::new()
+            .route("/", get(move || std::future::ready(page(&for_page, &prices))))
+            .route("/events", get(move || std::future::ready(events(for_events.clone(), for_states.clone()))));
+        let end = async move {
+            // An error means that the run was dropped: there is nothing more to show either way.
+            let _ = for_end.wait_for(|(_, finished)| *finished).await;
+        };
+        let server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(end).into_future());
+        Ok(Self { told, run, last_told: None, server, address })
+    }
+
+    /// Takes down how far a target is, and tells the viewers if it is time.
+    pub(super) fn show(&mut self, progress: &Progress) {
+        let Progress { target, tally, capacity, .. } = *progress;
+        let targets = &mut self.run.targets;
+        let slot = if target == "eks" { &mut targets.eks } else { &mut targets.lambda };
+        let shown = slot.get_or_insert_with(Target::default);
+        shown.messages.sent = tally.sent;
+        shown.messages.done = tally.done;
+        shown.messages.rejected = tally.rejected;
+        shown.peak_capacity = shown.peak_capacity.max(capacity);
+        shown.samples.extend(&progress.samples);
+        shown.decisions.extend(progress.decisions.iter().cloned());
+        if self.last_told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.last_told = Some(Instant::now());
+            self.told.send_replace((self.run.clone(), false));
+        }
+    }
+
+    /// Gives the viewers the finished report, and stops serving when they have it.
+    pub(super) async fn finish(self, run: &Run) {
+        self.told.send_replace((run.clone(), true));
+        // A viewer who does not read any more must not keep the program.
+        let _ = tokio::time::timeout(FAREWELL, self.server).await;
+    }
+}
+
+fn page(seen: &watch::Receiver<Seen>, prices: &Prices) -> Html<String> {
+    let (run, finished) = &*seen.borrow();
+    Html(if *finished { html::page(std::slice::from_ref(run), prices) } else { html::live_page(run, prices) })
+}
+
+/// The latest state, each further one, and then the finished report; the stream ends with that.
+fn events(seen: watch::Receiver<Seen>, prices: Arc<Prices>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let stream = unfold((seen, true, false), move |(mut seen, first, over)| {
+        let prices = prices.clone();
+        async move {
+            if over || (!first && seen.changed().await.is_err()) {
+                return None;
+            }
+            let (event, finished) = {
+                let (run, finished) = &*seen.borrow_and_update();
+                let name = if *finished { "done" } else { "state" };
+                (Event::default().event(name).data(html::live_state(run, &prices, *finished)), *finished)
+            };
+            Some((Ok(event), (seen, false, finished)))
+        }
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+#[cfg(test)]
+mod tests;

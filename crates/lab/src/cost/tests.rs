@@ -1,0 +1,162 @@
+use super::*;
+use crate::run::{Messages, Requests, Run, SCHEMA, Sample, Target, Targets, Usage};
+
+fn prices() -> Prices {
+    crate::cost::prices::read(None).expect("the file that comes with the program")
+}
+
+fn with(options: Options) -> Prices {
+    Prices { options, ..prices() }
+}
+
+fn run(eks: Option<Target>, lambda: Option<Target>) -> Run {
+    let scenario = serde_json::json!({
+        "queue": { "fifo": false },
+        "eks": {
+            "keda": { "minReplicaCount": 1, "pollingInterval": 30, "hpa": { "syncPeriodSeconds": 15 } },
+            "pod": { "cpu_limit": 1.0, "memory_mib": 1792 },
+        },
+        "lambda": { "mapping": {} },
+    });
+    let targets = Targets { eks, lambda };
+    Run { schema: SCHEMA.to_owned(), engine: "simulated".to_owned(), scenario, speed: None, targets, warnings: vec![] }
+}
+
+fn line<'a>(bill: &'a Bill, item: &str) -> &'a Line {
+    bill.month.iter().find(|line| line.item == item).unwrap_or_else(|| panic!("no line {item} in {bill:?}"))
+}
+
+fn cents(usd: f64) -> f64 {
+    (usd * 100.0).round() / 100.0
+}
+
+#[test]
+fn a_hundred_million_invocations_of_202_ms_and_512_mb_on_x86_cost_188_33() {
+    let (prices, invocations) = (prices(), 100e6);
+    let gb_seconds = invocations * 0.202 * 0.5;
+    let usd = prices.lambda_x86.of(gb_seconds, false) + prices.lambda_requests.of(invocations, false);
+    assert_eq!(cents(usd), 188.33);
+    // The same through a run: a thirtieth of it in a day.
+    let usage = Usage { gb_seconds: Some(gb_seconds / 30.0), invocations: Some(3_333_333), ..Usage::default() };
+    let target = Target { floor_seconds: Some(86_400.0), usage, ..Target::default() };
+    let bill = bill_lambda(&run(None, Some(target)), &with(Options { arm: false, ..Options::default() }))
+        .expect("there is a function");
+    assert_eq!(cents(line(&bill, "Lambda duration").usd + line(&bill, "Lambda requests").usd), 188.33);
+}
+
+#[test]
+fn tiers_and_free_tiers_are_taken_in_order() {
+    let prices = prices();
+    assert_eq!(cents(prices.sqs_standard.of(1e6, true)), 0.0);
+    assert_eq!(cents(prices.sqs_standard.of(2e6, true)), 0.4);
+    assert_eq!(cents(prices.sqs_standard.of(250e9, false)), 100e3 * 0.4 + 100e3 * 0.3 + 50e3 * 0.24);
+    assert_eq!(cents(prices.lambda_x86.of(7e9, false)), cents(6e9 * 0.0000166667 + 1e9 * 0.000015));
+}
+
+#[test]
+fn an_idle_month_costs_what_waiting_costs() {
+    let idle = || Some(Target { floor_seconds: Some(0.0), ..Target::default() });
+    let run = run(idle(), idle());
+    let eks = bill_eks(&run, &prices()).expect("there are pods");
+    // 8,640 reads a day with one replica: 0.10 USD in 30 days. One long poll every 20 s: 129,600 requests.
+    assert_eq!(
+        (
+            line(&eks, "SQS GetQueueAttributes by KEDA").quantity,
+            cents(line(&eks, "SQS GetQueueAttributes by KEDA").usd)
+        ),
+        (259_200.0, 0.10)
+    );
+    assert_eq!(line(&eks, "SQS empty receives").quantity, 129_600.0);
+    assert_eq!(cents(line(&eks, "EKS control plane").usd), 72.0);
+    assert_eq!(cents(line(&eks, "Fargate vCPU").usd), cents(720.0 * 0.04048));
+    let lambda = bill_lambda(&run, &prices()).expect("there is a function");
+    assert_eq!((lambda.month_usd * 100.0).round(), 10.0, "two pollers: 259,200 empty receives");
+}
+
+#[test]
+fn pods_are_packed_on_nodes_as_many_as_are_needed_at_each_moment() {
+    let sample = |t, capacity| Sample { t, capacity, ..Sample::default() };
+    let target = Target {
+        floor_seconds: Some(86_400.0),
+        samples: vec![sample(0.0, 1), sample(43_200.0, 3), sample(86_400.0, 3)],
+        ..Target::default()
+    };
+    let hosting = Hosting::Nodes { instance: "m7g.large".to_owned(), spot_discount: 0.5 };
+    let options = Options { hosting, ..Options::default() };
+    let bill = bill_eks(&run(Some(target), None), &with(options)).expect("there are pods");
+    // One pod of 1 vCPU on a node of 2, of which a tenth is not for pods: 12 h of one node, 12 h of three, 30 days.
+    let nodes = line(&bill, "m7g.large, 1 pods a node");
+    assert_eq!((nodes.quantity, cents(nodes.usd)), (1440.0, cents(1440.0 * 0.0816 / 2.0)));
+}
+
+#[test]
+fn a_million_messages_have_a_price_and_every_line_a_source() {
+    let target = Target {
+        messages: Messages { sent: 1000, done: 1000, ..Messages::default() },
+        requests: Requests { send: Some(100), receive: Some(100), delete: Some(100), ..Requests::default() },
+        floor_seconds: Some(86_400.0),
+        ..Target::default()
+    };
+    let bill = bill_lambda(&run(None, Some(target)), &prices()).expect("there is a function");
+    assert_eq!(cents(bill.usd_per_million), 0.12, "0.3 requests a message");
+    assert!(bill.month.iter().all(|line| !line.source.is_empty()));
+}
+
+#[test]
+fn managed_instances_are_billed_by_the_hour_with_lambda_s_fee_and_never_fewer_than_three() {
+    let target = Target {
+        floor_seconds: Some(43_200.0),
+        usage: Usage { instance_seconds: Some(5.0 * 43_200.0), invocations: Some(1_000_000), ..Usage::default() },
+        ..Target::default()
+    };
+    let mut run = run(None, Some(target));
+    run.scenario["lambda"]["managed"] = serde_json::json!({ "min_environments": 4, "environments_per_instance": 2 });
+    let bill = bill_lambda(&run, &prices()).expect("there is a function");
+    // Half a day of five instances, half a day of three, thirty days: 2,880 hours at 0.0816, and 15 % on it.
+    let instances = line(&bill, "Managed Instances, m7g.large");
+    assert_eq!((instances.quantity, cents(instances.usd)), (2880.0, 235.01));
+    assert_eq!(cents(line(&bill, "Managed Instances fee").usd), 35.25);
+    assert_eq!(cents(line(&bill, "Lambda requests").usd), 6.0, "30 million at 0.20 a million");
+    assert!(bill.month.iter().all(|line| line.item != "Lambda duration"));
+}
+
+#[test]
+fn pollers_fargate_logs_and_the_free_tier_have_their_lines() {
+    let target = || Target {
+        messages: Messages { sent: 1_000_000, done: 1_000_000, ..Messages::default() },
+        requests: Requests {
+            send: Some(100_000),
+            receive: Some(100_000),
+            empty_receive: Some(50_000),
+            delete: Some(100_000),
+            change_visibility: Some(10_000),
+        },
+        usage: Usage {
+            pod_seconds: Some(5.0 * 86_400.0),
+            queue_reads: Some(8640),
+            poller_seconds: Some(4.0 * 86_400.0),
+            gb_seconds: Some(10_000.0),
+            invocations: Some(100_000),
+            ..Usage::default()
+        },
+        floor_seconds: Some(86_400.0),
+        ..Target::default()
+    };
+    let mut run = run(Some(target()), Some(target()));
+    run.scenario["lambda"]["mapping"] = serde_json::json!({ "ProvisionedPollerConfig": { "MinimumPollers": 2 } });
+    let options = Options { log_bytes: 200.0, control_plane_share: 0.5, ..Options::default() };
+    let eks = bill_eks(&run, &with(options.clone())).expect("there are pods");
+    let lambda = bill_lambda(&run, &with(options.clone())).expect("there is a function");
+    // Thirty days of five pods of 1 vCPU and 1,792 MiB, which Fargate sells as 2 GB: 3,600 vCPU-hours, 7,200 GB-hours.
+    let usd = |bill: &Bill, item| cents(line(bill, item).usd);
+    assert_eq!((usd(&eks, "Fargate vCPU"), usd(&eks, "Fargate memory")), (145.73, 32.0));
+    assert_eq!(usd(&eks, "EKS control plane"), 36.0);
+    assert_eq!((usd(&eks, "SQS requests"), usd(&eks, "SQS empty receives")), (3.72, 0.6));
+    assert_eq!(usd(&eks, "CloudWatch Logs"), 3.0, "30 million messages of 200 bytes are 6 GB");
+    // 2,880 poller-hours at 0.00925; 300,000 GB-seconds and 3 million requests.
+    assert_eq!(usd(&lambda, "Provisioned pollers"), 26.64);
+    assert_eq!((usd(&lambda, "Lambda duration"), usd(&lambda, "Lambda requests")), (4.0, 0.6));
+    let free = bill_lambda(&run, &with(Options { free_tier: true, ..options })).expect("there is a function");
+    assert_eq!((usd(&free, "Lambda duration"), usd(&free, "Lambda requests")), (0.0, 0.4));
+    assert_eq!(usd(&free, "SQS requests"), 3.32, "the first million is free");
+}

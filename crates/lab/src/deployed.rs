@@ -1,0 +1,248 @@
+//! Deployed targets: sends the scenario's load, samples the queues, drains the journal.
+//!
+//! ```text
+//! outputs ─► Options ─► deployed: load ─► /send or the queue ─► the target's hosts
+//!                                 books ◄─ depth, journal ◄──────┘
+//!                                 kubernetes, cloudwatch (on request) ─► Run
+//! ```
+//!
+//! It needs the queues' URLs and nothing else. What queues and journal cannot tell is null in the run and named in
+//! `unavailable`, unless the Kubernetes API and CloudWatch are asked too. Nothing is purged, and a queue that is not empty
+//! is refused unless asked for, since its messages would be counted with ours.
+
+mod account;
+mod books;
+mod cloudwatch;
+mod estimate;
+mod kubernetes;
+mod load;
+mod outputs;
+mod target;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt;
+
+use crate::run::{Run, SCHEMA, Target, Targets};
+use crate::scenario::Scenario;
+pub use account::Account;
+pub use cloudwatch::Patience;
+use cloudwatch::Question;
+pub use estimate::estimate;
+pub use kubernetes::Cluster;
+use load::{Front, Way};
+pub use outputs::{Outputs, OutputsError};
+use target::{Deployed, Played};
+use twinscale::unstable::queue::{Depth, Queue, QueueError, Tuning};
+
+/// What is deployed, and what is allowed.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The worker; `None` leaves the target out.
+    pub eks: Option<Place>,
+    /// The function; `None` leaves the target out.
+    pub lambda: Option<Place>,
+    /// Where AWS is; `None` = AWS, or `AWS_ENDPOINT_URL`.
+    pub endpoint: Option<String>,
+    /// Go on although a queue holds messages of somebody else.
+    pub not_empty: bool,
+    /// Wait for CloudWatch, and read it.
+    pub cloudwatch: Option<Patience>,
+    /// The function's name, for CloudWatch.
+    pub function: Option<String>,
+    /// The worker's cluster, to be watched.
+    pub cluster: Option<Cluster>,
+}
+
+/// One target.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Its queue, by URL or by name.
+    pub queue: String,
+    /// Its journal.
+    pub journal: Option<String>,
+    /// Its front; without one, the load goes straight to the queue.
+    pub url: Option<String>,
+    /// The token that the front wants.
+    pub token: Option<String>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// `eks` or `lambda`.
+    pub target: &'static str,
+    /// Messages of the scenario.
+    pub messages: u64,
+    /// Accepted so far.
+    pub sent: u64,
+    /// Done, by the journal.
+    pub done: u64,
+    /// Rejected, by the journal.
+    pub rejected: u64,
+    /// Pods, or invocations under way, by the journal.
+    pub capacity: u32,
+    /// Since the start of the load.
+    pub now: Duration,
+}
+
+/// Why there is no run.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsError {
+    /// No target was given.
+    #[error("there is no target: give --eks-queue-url or --lambda-queue-url, --from-terraform or --from-stack")]
+    NoTarget,
+    /// Without a journal nobody knows which messages are done.
+    #[error(
+        "{target} has no journal: deploy it with one (terraform: journal = true; SAM: Journal=on), and give --journal-queue-url"
+    )]
+    NoJournal {
+        /// `eks` or `lambda`.
+        target: &'static str,
+    },
+    /// Messages that are not ours would be counted with ours.
+    #[error("{name} holds {messages} messages: wait until it is empty, or allow it with --not-empty")]
+    NotEmpty {
+        /// The queue's name.
+        name: String,
+        /// How many.
+        messages: u64,
+    },
+    /// SQS said no.
+    #[error("{url}: {error}")]
+    Queue {
+        /// The queue.
+        url: String,
+        /// What it said.
+        error: QueueError,
+    },
+    /// A front cannot be used.
+    #[error("--{target}-url {url}: {what}")]
+    Front {
+        /// `eks` or `lambda`.
+        target: &'static str,
+        /// As given.
+        url: String,
+        /// What to change.
+        what: String,
+    },
+    /// CloudWatch knows functions by name.
+    #[error("--cloudwatch needs the function's name: give --function-name (stack output FunctionName)")]
+    NoFunction,
+    /// The cluster cannot be asked.
+    #[error("--kubeconfig: {0}")]
+    Cluster(String),
+    /// No outputs, or not the one that is needed.
+    #[error(transparent)]
+    Outputs(#[from] OutputsError),
+    /// The system's root certificates cannot be read.
+    #[error("no TLS: the system's root certificates cannot be read ({0}): install ca-certificates")]
+    Tls(std::io::Error),
+}
+
+/// Runs the scenario on each target that was given, one after the other. `stop` ends it early, with what there is.
+///
+/// # Errors
+/// Before anything is sent: a queue that is not there, not empty, or has no journal; a front or a cluster that does not
+/// let us in.
+pub async fn run(
+    scenario: &Scenario,
+    options: &Options,
+    account: Arc<Account>,
+    stop: impl Future<Output = ()>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Run, AwsError> {
+    // Whoever waits is told, also after others were.
+    let stop = stop.shared();
+    let eks = prepare("eks", options.eks.as_ref(), options, &account).await?;
+    let lambda = prepare("lambda", options.lambda.as_ref(), options, &account).await?;
+    if eks.is_none() && lambda.is_none() {
+        return Err(AwsError::NoTarget);
+    }
+    if options.cloudwatch.is_some() && lambda.is_some() && options.function.is_none() {
+        return Err(AwsError::NoFunction);
+    }
+    let (mut played, mut warnings) = (Vec::new(), Vec::new());
+    for deployed in eks.iter().chain(&lambda) {
+        if stop.peek().is_some() {
+            warnings.push(format!("{}: not begun, the run was stopped before", deployed.target));
+            continue;
+        }
+        played.push((deployed, deployed.play(scenario, stop.clone(), progress, &mut warnings).await));
+    }
+    let mut targets = Targets::default();
+    for (deployed, Played { mut target, origin, end }) in played {
+        if let Some(patience) = options.cloudwatch {
+            let question = Question {
+                queue: deployed.queue.name().to_owned(),
+                function: options.function.clone().filter(|_| deployed.target == "lambda"),
+                from: origin,
+                to: end,
+            };
+            tokio::select! {
+                () = cloudwatch::fill(&mut target, &question, &account, patience, &mut warnings) => {}
+                () = stop.clone() => {}
+            }
+        }
+        let slot: &mut Option<Target> = if deployed.target == "eks" { &mut targets.eks } else { &mut targets.lambda };
+        *slot = Some(target);
+    }
+    let scenario = serde_json::to_value(scenario).unwrap_or_default();
+    Ok(Run { schema: SCHEMA.to_owned(), engine: "aws".to_owned(), scenario, speed: None, targets, warnings })
+}
+
+async fn prepare(
+    target: &'static str,
+    place: Option<&Place>,
+    options: &Options,
+    account: &Arc<Account>,
+) -> Result<Option<Deployed>, AwsError> {
+    let Some(place) = place else { return Ok(None) };
+    let journal = place.journal.as_deref().ok_or(AwsError::NoJournal { target })?;
+    let (queue, messages) = connect(&place.queue, options).await?;
+    if messages > 0 && !options.not_empty {
+        return Err(AwsError::NotEmpty { name: queue.name().to_owned(), messages });
+    }
+    // What the journal holds already is welcome: hosts that were there before the run said so in it.
+    let (journal, _) = connect(journal, options).await?;
+    let way = match &place.url {
+        None => Way::Queue(queue.clone()),
+        Some(url) => {
+            let failed = |what| AwsError::Front { target, url: url.clone(), what };
+            let front = Front::new(url, place.token.as_deref(), account.clone()).map_err(failed)?;
+            front.check().await.map_err(failed)?;
+            Way::Front(front)
+        }
+    };
+    let watch = match options.cluster.as_ref().filter(|_| target == "eks") {
+        Some(cluster) => {
+            cluster.check().await.map_err(AwsError::Cluster)?;
+            Some(cluster.watch())
+        }
+        None => None,
+    };
+    Ok(Some(Deployed { target, queue, journal, way, watch }))
+}
+
+/// The queue, and how many messages it holds.
+async fn connect(url: &str, options: &Options) -> Result<(Queue, u64), AwsError> {
+    let failed = |error| AwsError::Queue { url: url.to_owned(), error };
+    let tuning = Tuning { attempt_timeout: Duration::from_secs(25) };
+    let queue = match &options.endpoint {
+        Some(endpoint) => Queue::local(endpoint, url, &tuning).await,
+        None => Queue::connect(url, &tuning).await,
+    };
+    let queue = queue.map_err(failed)?;
+    let messages = all(queue.depth().await.map_err(failed)?);
+    Ok((queue, messages))
+}
+
+fn all(depth: Depth) -> u64 {
+    depth.visible + depth.in_flight + depth.delayed
+}
+
+fn millis() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,62 @@
+//! What a run will cost, roughly, before it begins.
+
+use crate::cost::Prices;
+use crate::run::Target;
+use crate::scenario::Scenario;
+use crate::simulate;
+
+/// More messages are simulated as so many, and counted up.
+const SIMULATED: u64 = 20_000;
+/// A record of the journal is sent, received and deleted, in batches of ten.
+const JOURNAL: f64 = 0.3;
+
+/// USD for each target that will run: what the simulator says that the scenario uses, at the prices of the bill, free
+/// tiers apart. Pods are left out: their nodes are there and paid for already.
+pub fn estimate(scenario: &Scenario, prices: &Prices, (eks, lambda): (bool, bool)) -> f64 {
+    let simulated = Scenario { messages: scenario.messages.min(SIMULATED), ..scenario.clone() };
+    let scale = scenario.messages as f64 / simulated.messages.max(1) as f64;
+    let sqs = if scenario.queue.fifo { &prices.sqs_fifo } else { &prices.sqs_standard };
+    let of_queue = |target: &Target| {
+        let requests = &target.requests;
+        let counts =
+            [requests.send, requests.receive, requests.empty_receive, requests.delete, requests.change_visibility];
+        let of_work: u64 = counts.iter().flatten().sum::<u64>() + target.usage.queue_reads.unwrap_or(0);
+        let journal = prices.sqs_standard.of(JOURNAL * scenario.messages as f64, false);
+        sqs.of(of_work as f64 * scale, false) + journal
+    };
+    let mut usd = 0.0;
+    if eks {
+        usd += of_queue(&simulate::run_eks(&simulated));
+    }
+    if lambda {
+        let target = simulate::run_lambda(&simulated);
+        let (seconds, calls) = (target.usage.gb_seconds.unwrap_or(0.0), target.usage.invocations.unwrap_or(0));
+        usd += of_queue(&target);
+        usd += prices.lambda_arm.of(seconds * scale, false) + prices.lambda_requests.of(calls as f64 * scale, false);
+    }
+    usd
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::prices::read;
+
+    #[test]
+    fn the_estimate_follows_targets_messages_and_prices() {
+        let prices = read(None).expect("ours");
+        let scenario = Scenario { messages: 2000, ..Scenario::default() };
+        let (eks, lambda) = (estimate(&scenario, &prices, (true, false)), estimate(&scenario, &prices, (false, true)));
+        let both = estimate(&scenario, &prices, (true, true));
+        assert!(eks > 0.0 && lambda > eks, "Lambda's duration costs more than requests: {eks} {lambda}");
+        assert!((eks + lambda - both).abs() < 1e-12);
+        let more = Scenario { messages: 200_000, ..scenario.clone() };
+        let (hundredfold, more) = (100.0 * lambda, estimate(&more, &prices, (false, true)));
+        assert!((more / hundredfold - 1.0).abs() < 0.2, "{hundredfold} {more}");
+        let mut free = prices;
+        for price in [&mut free.sqs_standard, &mut free.lambda_arm, &mut free.lambda_requests] {
+            price.tiers.iter_mut().for_each(|tier| tier.usd = 0.0);
+        }
+        assert_eq!(estimate(&scenario, &free, (true, true)), 0.0);
+    }
+}

@@ -1,0 +1,335 @@
+//! Who says done: the queue. Every message's fate and every request, as the embedded queue saw them, in scenario time.
+//!
+//! It is told what happens at one target's queue and dead-letter queue, and knows no process. A message is known by
+//! the number in its body, since a rejected one gets another id in the dead-letter queue.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::run::{Bucket, Latency, Messages, Requests, histogram, latencies};
+use twinscale_sqs::server::{Bill, Event};
+use twinscale_work::{Fate, Work};
+
+/// How far a target is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Accepted by the queue.
+    pub sent: u64,
+    /// Deleted and not rejected.
+    pub done: u64,
+    /// In the dead-letter queue, and in no other.
+    pub rejected: u64,
+    /// Past their retention.
+    pub expired: u64,
+}
+
+impl Tally {
+    /// Messages whose fate is still open.
+    pub fn open(&self) -> u64 {
+        self.sent - self.done - self.rejected - self.expired
+    }
+}
+
+/// The books of one target.
+pub struct Ledger {
+    /// Draws the same luck as the hosts, which tells a retry from a give-back and from a duplicate.
+    work: Work,
+    books: Mutex<Books>,
+    tally: watch::Sender<Tally>,
+}
+
+#[derive(Default)]
+struct Books {
+    messages: HashMap<u64, Record>,
+    tally: Tally,
+    retried: u64,
+    duplicates: u64,
+    latencies: Vec<Duration>,
+    handler_times: Vec<Duration>,
+    first_send: Option<Duration>,
+    last_delete: Option<Duration>,
+    requests: Counts,
+    /// `requests` as they stood at the last delete.
+    until_last_delete: Counts,
+}
+
+struct Record {
+    sent: Duration,
+    /// The delivery under way, or the last one.
+    receive_count: u32,
+    /// The last change of visibility during it.
+    visibility: Option<Duration>,
+    rejected: bool,
+    closed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts([u64; 5]);
+
+/// What the books say at the end.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// How messages ended.
+    pub messages: Messages,
+    /// Requests from the first send to the last delete.
+    pub requests: Requests,
+    /// Sent to done.
+    pub latency: Option<Latency>,
+    /// The distribution behind `latency`.
+    pub histogram: Vec<Bucket>,
+    /// How long handlers took, every attempt counted.
+    pub handler_times: Vec<Bucket>,
+    /// When the first message was accepted.
+    pub first_send: Option<Duration>,
+    /// When the last message was deleted.
+    pub last_delete: Option<Duration>,
+}
+
+impl Ledger {
+    /// Empty books of a run that does `work`.
+    pub fn new(work: Work) -> Self {
+        Self { work, books: Mutex::default(), tally: watch::Sender::new(Tally::default()) }
+    }
+
+    /// Notes what happened to message `number`.
+    pub fn note(&self, now: Duration, number: u64, event: Event) {
+        let mut books = self.books();
+        books.note(&self.work, now, number, event);
+        let tally = books.tally;
+        drop(books);
+        self.tally.send_if_modified(|seen| {
+            let changed = *seen != tally;
+            *seen = tally;
+            changed
+        });
+    }
+
+    /// Notes that a consumer sent message `number` to the dead-letter queue; its delete then closes it.
+    pub fn rejected(&self, number: u64) {
+        if let Some(record) = self.books().messages.get_mut(&number) {
+            record.rejected = true;
+        }
+    }
+
+    /// Notes how long one handler took, as its host tells.
+    pub fn handled(&self, took: Duration) {
+        self.books().handler_times.push(took);
+    }
+
+    /// Notes a request that costs as much as `billed` of them: one for each 64 KiB that it carries.
+    pub fn request(&self, action: Bill, billed: u64) {
+        let mut books = self.books();
+        // Pods that wait for the load ask before it comes; requests count from the first send on.
+        if action != Bill::Send && books.first_send.is_none() {
+            return;
+        }
+        books.requests.0[action as usize] += billed;
+        if action == Bill::Delete {
+            books.until_last_delete = books.requests;
+        }
+    }
+
+    /// Follows how far the target is.
+    pub fn follow(&self) -> watch::Receiver<Tally> {
+        self.tally.subscribe()
+    }
+
+    /// When the first message was accepted.
+    pub fn first_send(&self) -> Option<Duration> {
+        self.books().first_send
+    }
+
+    /// When the last message so far was deleted.
+    pub fn last_delete(&self) -> Option<Duration> {
+        self.books().last_delete
+    }
+
+    /// Sums up, given how many messages the queue still holds.
+    pub fn close(&self, still_queued: u64) -> Closed {
+        let books = self.books();
+        let (latency, latency_histogram) = latencies(books.latencies.clone());
+        let messages = Messages {
+            sent: books.tally.sent,
+            done: books.tally.done,
+            retried: Some(books.retried),
+            rejected: books.tally.rejected,
+            duplicates: Some(books.duplicates),
+            lost: Some((books.tally.open() + books.tally.expired).saturating_sub(still_queued)),
+            unaccounted: None,
+        };
+        let [send, receive, empty_receive, delete, change_visibility] = books.until_last_delete.0.map(Some);
+        Closed {
+            messages,
+            requests: Requests { send, receive, empty_receive, delete, change_visibility },
+            latency,
+            histogram: latency_histogram,
+            handler_times: histogram(books.handler_times.iter().map(|took| (*took, 1))),
+            first_send: books.first_send,
+            last_delete: books.last_delete,
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    fn note(&mut self, work: &Work, now: Duration, number: u64, event: Event) {
+        if event == Event::Sent {
+            if let Entry::Vacant(new) = self.messages.entry(number) {
+                new.insert(Record { sent: now, receive_count: 0, visibility: None, rejected: false, closed: false });
+                self.tally.sent += 1;
+                self.first_send.get_or_insert(now);
+            }
+            return;
+        }
+        let Some(record) = self.messages.get_mut(&number) else { return };
+        match event {
+            Event::Sent => {}
+            Event::Delivered { receive_count } => {
+                let ended = end_of_delivery(work, number, record);
+                self.retried += u64::from(ended == Ended::Retried);
+                self.duplicates += u64::from(ended == Ended::Unexplained);
+                record.receive_count = receive_count;
+                record.visibility = None;
+            }
+            Event::Visibility(visibility) => record.visibility = Some(visibility),
+            Event::Deleted | Event::Redriven | Event::Expired if record.closed => {}
+            Event::Deleted => {
+                record.closed = true;
+                self.last_delete = Some(now);
+                self.until_last_delete = self.requests;
+                if record.rejected {
+                    self.tally.rejected += 1;
+                } else {
+                    self.tally.done += 1;
+                    self.latencies.push(now.saturating_sub(record.sent));
+                }
+            }
+            Event::Redriven => {
+                record.closed = true;
+                self.tally.rejected += 1;
+                self.retried += u64::from(end_of_delivery(work, number, record) == Ended::Retried);
+            }
+            Event::Expired => {
+                record.closed = true;
+                self.tally.expired += 1;
+            }
+        }
+    }
+}
+
+/// How a delivery ended that did not end in a delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// There was none.
+    NotDelivered,
+    /// The handler asked for a retry.
+    Retried,
+    /// The host gave it back unfinished.
+    GivenBack,
+    /// Its visibility ran out: a consumer died, or was too slow.
+    Unexplained,
+}
+
+fn end_of_delivery(work: &Work, number: u64, record: &Record) -> Ended {
+    if record.receive_count == 0 {
+        return Ended::NotDelivered;
+    }
+    let retries = matches!(work.draw(number, record.receive_count).fate, Fate::Retry);
+    match record.visibility {
+        Some(_) if retries => Ended::Retried,
+        Some(Duration::ZERO) => Ended::GivenBack,
+        _ => Ended::Unexplained,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn delivered(receive_count: u32) -> Event {
+        Event::Delivered { receive_count }
+    }
+
+    #[test]
+    fn a_message_is_done_when_deleted_and_rejected_when_it_is_in_the_dead_letter_queue_too() {
+        let ledger = Ledger::new(Work::default());
+        for number in 0..4 {
+            ledger.note(secs(1), number, Event::Sent);
+            ledger.note(secs(2), number, delivered(1));
+        }
+        ledger.note(secs(3), 0, Event::Deleted);
+        ledger.rejected(1);
+        assert_eq!(ledger.follow().borrow().open(), 3, "a rejected message is open until it is deleted");
+        ledger.note(secs(5), 1, Event::Deleted);
+        ledger.note(secs(6), 2, Event::Redriven);
+        ledger.note(secs(7), 3, Event::Expired);
+        let closed = ledger.close(0);
+        assert_eq!(closed.messages.done, 1);
+        assert_eq!(closed.messages.rejected, 2);
+        assert_eq!(closed.messages.lost, Some(1));
+        assert_eq!((closed.first_send, closed.last_delete), (Some(secs(1)), Some(secs(5))));
+        assert_eq!(closed.latency.map(|latency| latency.max), Some(2.0));
+        assert_eq!(closed.histogram.len(), 1, "rejected messages have no latency");
+    }
+
+    #[test]
+    fn a_give_back_explains_a_receive_and_an_expired_visibility_is_a_duplicate() {
+        let ledger = Ledger::new(Work::default());
+        ledger.note(secs(0), 7, Event::Sent);
+        ledger.note(secs(0), 7, delivered(1));
+        ledger.note(secs(1), 7, Event::Visibility(Duration::ZERO));
+        ledger.note(secs(1), 7, delivered(2));
+        ledger.note(secs(16), 7, Event::Visibility(secs(30)));
+        ledger.note(secs(46), 7, delivered(3));
+        ledger.note(secs(47), 7, Event::Deleted);
+        let messages = ledger.close(0).messages;
+        assert_eq!((messages.retried, messages.duplicates), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn a_drawn_retry_is_a_retry_whatever_its_backoff() {
+        let ledger = Ledger::new(Work { retry_share: 1.0, ..Work::default() });
+        ledger.note(secs(0), 7, Event::Sent);
+        for receive_count in 1..=3 {
+            ledger.note(secs(1), 7, delivered(receive_count));
+            ledger.note(secs(1), 7, Event::Visibility(secs(u64::from(receive_count) - 1)));
+        }
+        ledger.note(secs(9), 7, Event::Redriven);
+        let messages = ledger.close(0).messages;
+        assert_eq!((messages.retried, messages.duplicates, messages.rejected), (Some(3), Some(0), 1));
+    }
+
+    #[test]
+    fn requests_count_from_the_first_send_to_the_last_delete() {
+        let ledger = Ledger::new(Work::default());
+        ledger.request(Bill::EmptyReceive, 1);
+        ledger.note(secs(1), 1, Event::Sent);
+        ledger.request(Bill::Send, 1);
+        ledger.request(Bill::Receive, 1);
+        ledger.note(secs(1), 1, delivered(1));
+        ledger.note(secs(2), 1, Event::Deleted);
+        ledger.request(Bill::Delete, 1);
+        ledger.request(Bill::EmptyReceive, 1);
+        let requests = ledger.close(0).requests;
+        assert_eq!(requests.per_message(1), Some(3.0));
+        assert_eq!(requests.empty_receive, Some(0));
+    }
+
+    #[test]
+    fn what_is_still_in_the_queue_is_not_lost() {
+        let ledger = Ledger::new(Work::default());
+        (0..3).for_each(|number| ledger.note(secs(0), number, Event::Sent));
+        assert_eq!(ledger.close(2).messages.lost, Some(1));
+    }
+}

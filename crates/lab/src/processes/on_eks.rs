@@ -1,0 +1,79 @@
+//! The EKS target: workers as pods, scaled by KEDA and the HPA, until the queue is drained.
+
+use std::time::Duration;
+
+use super::client::Client;
+use super::hosts::{self, Place};
+use super::pods::Deployment;
+use super::queues::Queues;
+use super::stage::{Scene, Stage};
+use super::tail::{self, Tail};
+use super::target::{Ending, target};
+use super::timeline::Timeline;
+use super::{LocalError, sender};
+use crate::run::{Target, Usage};
+use crate::scenario::Scenario;
+use twinscale_scaling::Observation;
+use twinscale_scaling::keda::Keda;
+
+/// How long processes may take to come up, by the machine's clock.
+const UP_WITHIN: Duration = Duration::from_secs(30);
+
+const UNAVAILABLE: &[(&str, &str)] = &[
+    ("usage.gb_seconds", "pods are paid for by the second that they exist"),
+    ("usage.invocations", "a worker receives its messages itself"),
+    ("usage.cold_starts", "the start of pods is in the timeline"),
+];
+
+/// Runs the scenario on pods, and says what the reader should be warned of.
+pub async fn run(
+    scenario: &Scenario,
+    place: &Place,
+    stage: &mut Stage<'_>,
+) -> Result<(Target, Vec<String>), LocalError> {
+    let queues = Queues::start(scenario, scenario.queue.visibility_timeout, place.clock).await?;
+    let sender = Deployment::new(hosts::sender(queues.address(), place), place.clock);
+    let pods = Deployment::new(hosts::pod(scenario, queues.address(), place), place.clock);
+    let minimum = scenario.eks.floor();
+    sender.scale(1);
+    pods.scale(minimum);
+    for deployment in [&sender, &pods] {
+        deployment.all_ready(UP_WITHIN).await.map_err(LocalError::NotUp)?;
+    }
+    let address = sender.addresses().first().copied().ok_or_else(|| LocalError::NotUp("the sender".to_owned()))?;
+    let (client, timeline) = (Client::new(address), Timeline::begin(place.clock));
+    let before = pods.pod_time(timeline.origin());
+
+    let mut policy = Keda::new(scenario.eks.keda.clone(), minimum);
+    let observe = || Observation { queue: Some(queues.counts()), replicas: pods.replicas(), ready: pods.ready() };
+    let scaling = timeline.control(&mut policy, observe, |replicas| pods.scale(replicas));
+    let sampling = timeline.sample(|| (queues.counts(), pods.replicas()));
+    let load = sender::send(scenario, &client, &timeline);
+    let meanwhile = async { tokio::join!(scaling, sampling).0 };
+    let capacity = || pods.replicas();
+    let scene = Scene { target: "eks", scenario, ledger: queues.ledger(), timeline: &timeline };
+    let (drained, mut warnings) = stage.play(scene, load, meanwhile, capacity).await;
+
+    let at = timeline.now();
+    let (left, replicas) = (queues.counts(), pods.replicas());
+    timeline.finish(at, left, replicas);
+    timeline.was_late(pods.late(timeline.origin()));
+    let lived = pods.pod_time(place.clock.now()).saturating_sub(before);
+    let tail = if drained { tail::idle(policy, at, replicas, minimum) } else { Tail::default() };
+    let pod_seconds = (lived + tail.capacity_time).as_secs_f64();
+    let ending = Ending {
+        drained,
+        left,
+        tail,
+        tail_simulated: drained && replicas > minimum,
+        usage: Usage { pod_seconds: Some(pod_seconds), ..Usage::default() },
+        in_host_concurrency: scenario.eks.pod.concurrency,
+        unavailable: UNAVAILABLE,
+    };
+    warnings.extend(pods.warnings());
+    if drained {
+        // What workers still have for their journals they write when they end.
+        pods.end().await;
+    }
+    Ok((target(queues.ledger(), &timeline, ending), warnings))
+}

@@ -1,0 +1,106 @@
+//! Sends a scenario's load through `POST /send` of a real process, when its time has come.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::client::Client;
+use super::timeline::Timeline;
+use crate::scenario::Scenario;
+use twinscale_work::body;
+
+/// Messages in one request at most.
+const CHUNK: u64 = 1000;
+/// Bytes of bodies in one request at most: Lambda takes 6 MB of event, in which every body is escaped JSON in JSON.
+const CHUNK_BYTES: u64 = 4 << 20;
+
+/// Sends the whole load, each arrival at its time, and returns what went wrong.
+pub async fn send(scenario: &Scenario, client: &Client, timeline: &Timeline) -> Vec<String> {
+    let (mut next, mut warnings) = (0, Vec::new());
+    for arrival in scenario.arrivals() {
+        timeline.sleep_until(arrival.at).await;
+        let numbers: Vec<u64> = (next..next + arrival.count).collect();
+        next += arrival.count;
+        for (group, numbers) in groups(scenario, numbers) {
+            for chunk in numbers.chunks(chunk(scenario.body_bytes)) {
+                if let Err(warning) = post(scenario, client, group.as_deref(), chunk).await {
+                    warnings.push(warning);
+                }
+            }
+        }
+        timeline.was_late(timeline.now().saturating_sub(arrival.at));
+    }
+    warnings
+}
+
+/// The message groups of a FIFO queue, each with its messages in order; one nameless group on a standard queue.
+fn groups(scenario: &Scenario, numbers: Vec<u64>) -> Vec<(Option<String>, Vec<u64>)> {
+    if !scenario.queue.fifo {
+        return vec![(None, numbers)];
+    }
+    let groups = u64::from(scenario.queue.groups);
+    let of_group = |group| numbers.iter().copied().filter(|number| number % groups == group).collect::<Vec<_>>();
+    let all = (0..groups).map(|group| (Some(format!("group-{group}")), of_group(group)));
+    all.filter(|(_, numbers)| !numbers.is_empty()).collect()
+}
+
+fn chunk(body_bytes: u64) -> usize {
+    // Neither is 0: a body has at most 1 MiB.
+    (CHUNK_BYTES / body_bytes.max(1)).clamp(1, CHUNK) as usize
+}
+
+async fn post(scenario: &Scenario, client: &Client, group: Option<&str>, numbers: &[u64]) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Report {
+        accepted: u64,
+        #[serde(default)]
+        failed: Vec<serde_json::Value>,
+    }
+    let bodies: Vec<String> = numbers.iter().map(|number| padded(scenario, *number)).collect();
+    let mut request = json!({ "bodies": bodies });
+    if let Some(group) = group {
+        request["group_id"] = group.into();
+    }
+    let (status, answer) = client.post("/send", request.to_string()).await.map_err(|error| error.to_string())?;
+    let text = || String::from_utf8_lossy(&answer).into_owned();
+    if status != StatusCode::OK {
+        return Err(format!("POST /send answered {status}: {}", text()));
+    }
+    let report: Report = serde_json::from_slice(&answer).map_err(|error| format!("{error}: {}", text()))?;
+    match report.failed.first() {
+        None => Ok(()),
+        Some(first) => {
+            Err(format!("/send took {} of {} messages; first failure: {first}", report.accepted, numbers.len()))
+        }
+    }
+}
+
+/// The body of message `number`: a UUID, followed by what is missing to the scenario's length.
+fn padded(scenario: &Scenario, number: u64) -> String {
+    let length = usize::try_from(scenario.body_bytes).unwrap_or(usize::MAX);
+    format!("{:.<length$}", body(scenario.seed, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_padded_body_has_the_length_asked_for_and_still_carries_its_number() {
+        let scenario = Scenario { body_bytes: 100, ..Scenario::default() };
+        let body = padded(&scenario, 41);
+        assert_eq!(body.len(), 100);
+        assert_eq!(twinscale_work::number(&body), 41);
+        assert_eq!(padded(&Scenario::default(), 41).len(), 36);
+    }
+
+    #[test]
+    fn every_message_of_a_fifo_load_is_in_one_group_and_order_is_kept() {
+        let mut scenario = Scenario::default();
+        scenario.queue.fifo = true;
+        scenario.queue.groups = 3;
+        let groups = groups(&scenario, (0..8).collect());
+        assert_eq!(groups[1], (Some("group-1".to_owned()), vec![1, 4, 7]));
+        assert_eq!(groups.iter().map(|(_, numbers)| numbers.len()).sum::<usize>(), 8);
+    }
+}

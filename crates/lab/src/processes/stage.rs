@@ -1,0 +1,101 @@
+//! Plays one target until its queue is drained or the scenario's limit has passed, and tells how far it is.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use super::ledger::{Ledger, Tally};
+use super::timeline::Timeline;
+use crate::run::{Decision, Sample};
+use crate::scenario::Scenario;
+
+/// How often the caller hears of the progress, by the machine's clock.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// `eks` or `lambda`, as in `run.json`.
+    pub target: &'static str,
+    /// Messages of the scenario.
+    pub messages: u64,
+    /// How the messages stand.
+    pub tally: Tally,
+    /// Pods, or invocations under way.
+    pub capacity: u32,
+    /// Scenario time since the start of the load.
+    pub now: Duration,
+    /// Samples since the last telling.
+    pub samples: Vec<Sample>,
+    /// Decisions since the last telling.
+    pub decisions: Vec<Decision>,
+}
+
+/// Where targets play, one after the other.
+pub struct Stage<'a> {
+    /// Hears how far the run is.
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+/// What plays.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// `eks` or `lambda`, as in `run.json`.
+    pub target: &'static str,
+    /// What is played.
+    pub scenario: &'a Scenario,
+    /// The books of the target.
+    pub ledger: &'a Ledger,
+    /// Its timeline.
+    pub timeline: &'a Timeline,
+}
+
+impl Stage<'_> {
+    /// Polls `load` and `meanwhile` until all messages are sent and done with. Returns whether that came before the
+    /// scenario's limit, and what went wrong with the load.
+    pub async fn play(
+        &mut self,
+        scene: Scene<'_>,
+        load: impl Future<Output = Vec<String>>,
+        meanwhile: impl Future<Output = Infallible>,
+        capacity: impl Fn() -> u32,
+    ) -> (bool, Vec<String>) {
+        let Scene { target, scenario, ledger, timeline } = scene;
+        let mut followed = ledger.follow();
+        let drained = async {
+            let warnings = load.await;
+            // The ledger lives as long as this borrow of it, so the wait ends with the last message.
+            let _ = followed.wait_for(|tally| tally.open() == 0).await;
+            (true, warnings)
+        };
+        let limit = async {
+            timeline.sleep_until(scenario.limit).await;
+            let limit = scenario.limit.as_secs_f64();
+            (false, vec![format!("{target} had not drained after {limit} s, the scenario's limit")])
+        };
+        let mut tell = tokio::time::interval(TELL_EVERY);
+        let (mut samples, mut decisions) = (0, 0);
+        let mut tell_now = || {
+            let (messages, tally, now) = (scenario.messages, *ledger.follow().borrow(), timeline.now());
+            let told = timeline.told();
+            let new = (told.samples[samples..].to_vec(), told.decisions[decisions..].to_vec());
+            (samples, decisions) = (told.samples.len(), told.decisions.len());
+            drop(told);
+            let capacity = capacity();
+            (self.progress)(Progress { target, messages, tally, capacity, now, samples: new.0, decisions: new.1 });
+        };
+        let (mut drained, mut limit, mut meanwhile) = (pin!(drained), pin!(limit), pin!(meanwhile));
+        let ended = loop {
+            tokio::select! {
+                biased;
+                drained = &mut drained => break drained,
+                overdue = &mut limit => break overdue,
+                never = &mut meanwhile => match never {},
+                _ = tell.tick() => tell_now(),
+            }
+        };
+        tell_now();
+        ended
+    }
+}

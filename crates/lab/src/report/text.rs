@@ -1,0 +1,70 @@
+//! The report for a terminal: the verdict, one table, a sparkline a target, the timeline of decisions.
+
+use std::fmt::Write as _;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use console::{Style, StyledObject};
+
+use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds, sparkline, title};
+use super::verdict::verdict;
+use crate::cost::Prices;
+use crate::run::{Decision, Run, Target};
+
+/// Colours of the targets in turn, as in the pictures: blue and orange, which every eye tells apart.
+const COLORS: [u8; 2] = [32, 208];
+
+/// Writes the report as plain text, with colour for a terminal that is to have it.
+pub fn text(run: &Run, prices: &Prices, color: bool) -> String {
+    let paint = |n: usize| Style::new().color256(COLORS[n % COLORS.len()]).bold().force_styling(color);
+    let mut out = table(run, &heading(run), figures(run, prices));
+    if let Some(seeds) = seeds(run) {
+        let heading = format!("over {seeds} seeds: median (95 % interval)");
+        let _ = write!(out, "\n{}", table(run, &heading, over_seeds(run)));
+    }
+    let _ = writeln!(out, "\n{}", verdict(run, prices).join("\n"));
+    for (n, (name, target)) in run.targets.iter().enumerate() {
+        let name: StyledObject<&str> = paint(n).apply_to(title(name));
+        let line = paint(n).apply_to(sparkline(target, 60));
+        let _ = writeln!(out, "\n{name}: backlog until drained\n  {line}");
+        decisions(&mut out, target);
+    }
+    for warning in &run.warnings {
+        let _ = writeln!(out, "\nnote: {}", printable(warning));
+    }
+    out
+}
+
+fn table(run: &Run, heading: &str, figures: Vec<Figure>) -> String {
+    let names = run.targets.iter().map(|(name, _)| title(name).to_owned());
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header(std::iter::once(heading.to_owned()).chain(names));
+    for figure in figures {
+        table.add_row(std::iter::once(figure.name).chain(figure.values));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{table}\n")
+}
+
+/// The changes of capacity, as many as there is room for; they and the looks that changed nothing are all in run.json.
+fn decisions(out: &mut String, target: &Target) {
+    let (first, left_out, last) = changes(target);
+    first.into_iter().for_each(|change| decision(out, change));
+    if left_out > 0 {
+        let _ = writeln!(out, "             … {left_out} changes more, in run.json …");
+    }
+    last.into_iter().for_each(|change| decision(out, change));
+}
+
+fn decision(out: &mut String, decision: &Decision) {
+    let reason = printable(decision.reason.as_deref().unwrap_or("reason unknown"));
+    let (t, from, to, by) = (seconds(decision.t), decision.from, decision.to, printable(&decision.by));
+    let _ = write!(out, "  {t:>9}  {from:>4} → {to:<4}  {by:<22}  {reason}");
+    let _ = match decision.detail.as_str() {
+        "" => writeln!(out),
+        detail => writeln!(out, ": {}", printable(detail)),
+    };
+}

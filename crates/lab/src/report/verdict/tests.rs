@@ -1,0 +1,112 @@
+use super::verdict;
+use crate::cost::prices;
+use crate::run::{Band, Latency, Messages, Run, SCHEMA, Seeds, Target, Targets, Usage};
+
+fn target(drain: f64, p95: f64, pod_seconds: Option<f64>, gb_seconds: Option<f64>) -> Target {
+    Target {
+        messages: Messages { sent: 1000, done: 1000, lost: Some(0), ..Messages::default() },
+        drain_seconds: Some(drain),
+        floor_seconds: Some(drain),
+        latency_seconds: Some(Latency { p95, ..Latency::default() }),
+        peak_capacity: 15,
+        in_host_concurrency: 1,
+        usage: Usage { pod_seconds, gb_seconds, ..Usage::default() },
+        ..Target::default()
+    }
+}
+
+fn eks() -> Target {
+    target(160.0, 149.0, Some(6405.0), None)
+}
+
+fn lambda() -> Target {
+    target(40.0, 35.0, None, Some(900.0))
+}
+
+fn told(eks: Option<Target>, lambda: Option<Target>) -> String {
+    let scenario = serde_json::json!({ "eks": { "pod": { "cpu_limit": 1.0, "memory_mib": 512 } } });
+    let targets = Targets { eks, lambda };
+    let run =
+        Run { schema: SCHEMA.to_owned(), engine: "local".to_owned(), scenario, speed: None, targets, warnings: vec![] };
+    verdict(&run, &prices::read(None).expect("built in")).join(" ")
+}
+
+#[test]
+fn it_says_who_won_on_what_and_by_how_much() {
+    let told = told(Some(eks()), Some(lambda()));
+    for part in [
+        "Lambda won on time to drain, latency and cost.",
+        "Lambda drained after 40.0 s; EKS (KEDA) took 160.0 s, 4.0 times as long.",
+        "95 were done within 149.0 s on EKS (KEDA) and within 35.0 s on Lambda.",
+        "of which $72.00 are for EKS control plane.",
+        "EKS (KEDA) peaked at 15 pods, each with one message at a time.",
+        "No message was lost.",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn both_may_win_on_something() {
+    let fast = target(20.0, 19.0, Some(6405.0), None);
+    let told = told(Some(fast), Some(lambda()));
+    assert!(told.starts_with("EKS (KEDA) won on time to drain and latency, Lambda on cost."), "{told}");
+}
+
+#[test]
+fn figures_that_are_nearly_the_same_are_a_tie() {
+    let near = target(41.0, 35.5, Some(0.0), None);
+    let told = told(Some(near), Some(lambda()));
+    assert!(told.starts_with("Lambda won on cost."), "{told}");
+    assert!(
+        told.contains("Both drained at about the same time: Lambda after 40.0 s, EKS (KEDA) after 41.0 s."),
+        "{told}"
+    );
+    let equal = Target { usage: Usage::default(), ..lambda() };
+    let told = self::told(Some(equal.clone()), Some(equal));
+    assert!(told.starts_with("Neither target beat the other."), "{told}");
+    assert!(told.contains("What EKS (KEDA) costs is not known. What Lambda costs is not known."), "{told}");
+}
+
+#[test]
+fn a_target_that_did_not_drain_loses_and_lost_messages_are_named() {
+    let mut stuck = eks();
+    stuck.drain_seconds = None;
+    (stuck.messages.done, stuck.messages.lost) = (900, Some(3));
+    let told_one = told(Some(stuck.clone()), Some(lambda()));
+    assert!(told_one.contains("EKS (KEDA) did not drain: 900 of 1,000 messages were done."), "{told_one}");
+    assert!(told_one.contains("Lambda won on time to drain"), "{told_one}");
+    assert!(told_one.ends_with("Mind: EKS (KEDA) lost 3."), "{told_one}");
+    let mut other = lambda();
+    (other.drain_seconds, other.messages.lost) = (None, None);
+    let told_both = told(Some(stuck), Some(other));
+    assert!(told_both.contains("Neither target drained."), "{told_both}");
+    assert!(told_both.contains("whether Lambda lost any is not known"), "{told_both}");
+}
+
+#[test]
+fn one_target_alone_and_none_at_all_have_a_verdict() {
+    let alone = told(None, Some(lambda()));
+    assert!(alone.starts_with("Lambda was done with 1,000 messages after 40.0 s. Of a hundred messages"), "{alone}");
+    assert!(alone.contains("A month of such days costs $"), "{alone}");
+    assert_eq!(told(None, None), "Nothing ran.");
+}
+
+#[test]
+fn what_is_not_known_is_left_out_or_said() {
+    let mut unknown = eks();
+    (unknown.latency_seconds, unknown.usage) = (None, Usage::default());
+    let told = told(Some(unknown), Some(lambda()));
+    assert!(told.starts_with("Lambda won on time to drain."), "{told}");
+    assert!(told.contains("What EKS (KEDA) costs is not known."), "{told}");
+    assert!(!told.contains("NaN") && !told.contains("requests a message"), "{told}");
+}
+
+#[test]
+fn with_several_seeds_it_says_how_far_they_are_apart() {
+    let mut lucky = eks();
+    let band = Band { median: 158.0, low: 150.0, high: 170.0, of: 20 };
+    lucky.seeds = Some(Seeds { count: 20, figures: [("drain_seconds".to_owned(), band)].into(), ..Seeds::default() });
+    let told = told(Some(lucky), Some(lambda()));
+    assert!(told.contains("Of 20 seeds, 95 % drained: EKS (KEDA) in 150.0 s to 170.0 s."), "{told}");
+}

@@ -1,0 +1,292 @@
+//! What happened: one [`Run`] from every engine, read by every report. Versioned JSON, all times in scenario seconds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+mod seeds;
+
+pub use seeds::{Band, Columns, Seeds};
+
+/// The version of this schema; a reader refuses another.
+pub const SCHEMA: &str = "twinscale/run/1";
+
+/// One scenario, run through one engine on one or both targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// `local`, `simulated` or `aws`.
+    pub engine: String,
+    /// The scenario as resolved: every setting that was in force, defaults included.
+    pub scenario: serde_json::Value,
+    /// How many times faster than scenario time the run went; null in virtual time and on AWS.
+    pub speed: Option<f64>,
+    /// The targets that ran.
+    pub targets: Targets,
+    /// What the reader should know before trusting a figure.
+    pub warnings: Vec<String>,
+}
+
+/// The two targets; one may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Targets {
+    /// The worker, scaled by KEDA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eks: Option<Target>,
+    /// The function behind an event source mapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<Target>,
+}
+
+impl Targets {
+    /// The targets that ran, with the names they have in JSON.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Target)> {
+        [("eks", &self.eks), ("lambda", &self.lambda)].into_iter().filter_map(|(name, t)| Some((name, t.as_ref()?)))
+    }
+}
+
+/// What one target did with the scenario.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// How messages ended.
+    pub messages: Messages,
+    /// First send to last delete; null if the queue never drained.
+    pub drain_seconds: Option<f64>,
+    /// First send to capacity back at its minimum; null if it never came back.
+    pub floor_seconds: Option<f64>,
+    /// True when the idle tail after `drain_seconds` was computed from the policy in virtual time, not waited for.
+    pub floor_simulated: bool,
+    /// Sent to done (deleted).
+    pub latency_seconds: Option<Latency>,
+    /// The distribution behind `latency_seconds`: counts by upper bound in seconds, ascending.
+    pub latency_histogram: Vec<Bucket>,
+    /// How long handlers took, of every attempt that ended: counts by upper bound, like `latency_histogram`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handler_seconds_histogram: Vec<Bucket>,
+    /// At least one a scenario second.
+    pub samples: Vec<Sample>,
+    /// Every look of a scaler at the queue, whether it asked for another capacity or not, with what explains it.
+    pub decisions: Vec<Decision>,
+    /// Highest number of pods, or of concurrent invocations.
+    pub peak_capacity: u32,
+    /// Messages that one unit of capacity works on at once, and how many it takes at a time.
+    pub in_host_concurrency: u32,
+    /// SQS requests from the first send to the last delete.
+    pub requests: Requests,
+    /// What is billed.
+    pub usage: Usage,
+    /// Highest delay of timers, sends and pod starts on this machine, in scenario seconds: the local engine's error bar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overhead_seconds: Option<f64>,
+    /// What the same scenario came to with other luck; absent after a run with one seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Seeds>,
+    /// Fields that are null because this engine or target cannot know them, each with the reason.
+    pub unavailable: BTreeMap<String, String>,
+}
+
+impl Target {
+    /// The decisions that asked for another capacity.
+    pub fn changes(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.iter().filter(|decision| decision.from != decision.to)
+    }
+
+    /// The backlog: messages that could be received, and those that a consumer holds.
+    pub fn backlog(sample: &Sample) -> u64 {
+        sample.visible.saturating_add(sample.in_flight)
+    }
+}
+
+/// How messages ended. `sent = done + rejected + lost + unaccounted` when the run has drained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Messages {
+    /// Accepted by the queue.
+    pub sent: u64,
+    /// Deleted after [`Outcome::Done`](twinscale::Outcome::Done).
+    pub done: u64,
+    /// Receives that ended in a retry.
+    pub retried: Option<u64>,
+    /// Moved to the dead-letter queue, by reject or by redrive.
+    pub rejected: u64,
+    /// Receives of a message beyond those that its retries and give-backs explain.
+    pub duplicates: Option<u64>,
+    /// Neither done nor in any queue at the end.
+    pub lost: Option<u64>,
+    /// Not covered by the journal (AWS only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unaccounted: Option<u64>,
+}
+
+/// Percentiles of one distribution, in scenario seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// The slowest.
+    pub max: f64,
+}
+
+/// Sums up the latencies of the messages that were done: percentiles by nearest rank, and the histogram behind them.
+///
+/// A bucket ends at a whole number of milliseconds with two significant digits, so that it is at most 10 % wide.
+pub fn latencies(mut all: Vec<Duration>) -> (Option<Latency>, Vec<Bucket>) {
+    all.sort_unstable();
+    let Some(max) = all.last() else { return (None, Vec::new()) };
+    let at = |percent: usize| all[(all.len() * percent).div_ceil(100).max(1) - 1].as_secs_f64();
+    let summary = Latency { p50: at(50), p90: at(90), p95: at(95), p99: at(99), max: max.as_secs_f64() };
+    (Some(summary), histogram(all.iter().map(|latency| (*latency, 1))))
+}
+
+/// Counts of times by bucket.
+pub fn histogram(times: impl IntoIterator<Item = (Duration, u64)>) -> Vec<Bucket> {
+    let mut buckets: BTreeMap<u128, u64> = BTreeMap::new();
+    for (time, count) in times {
+        *buckets.entry(two_digits(time.as_nanos().div_ceil(1_000_000))).or_default() += count;
+    }
+    buckets.into_iter().map(|(ms, count)| Bucket { le: ms as f64 / 1000.0, count }).collect()
+}
+
+/// Rounds up to two significant digits.
+fn two_digits(value: u128) -> u128 {
+    let step = step(value);
+    value.div_ceil(step) * step
+}
+
+/// One in the second significant digit.
+fn step(value: u128) -> u128 {
+    10_u128.pow(value.checked_ilog10().unwrap_or(0).saturating_sub(1))
+}
+
+/// The edges of a histogram's buckets, gaps included, and the counts between each and the one before it: what a
+/// distribution function is drawn through.
+pub fn edges(histogram: &[Bucket]) -> Vec<(Duration, u64)> {
+    let mut edges: Vec<(u128, u64)> = Vec::new();
+    for bucket in histogram {
+        let upper = (bucket.le.max(0.0) * 1000.0).round() as u128;
+        // Just below, a power of ten has one digit less: 100 ms ends a bucket that begins at 99 ms.
+        let lower = upper.saturating_sub(step(upper.saturating_sub(1)));
+        if edges.last().is_none_or(|(before, _)| *before < lower) {
+            edges.push((lower, 0));
+        }
+        edges.push((upper, bucket.count));
+    }
+    edges.into_iter().map(|(ms, count)| (Duration::from_millis(ms as u64), count)).collect()
+}
+
+/// One bucket of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Upper bound, inclusive, in scenario seconds.
+    pub le: f64,
+    /// Messages in this bucket alone.
+    pub count: u64,
+}
+
+/// One look at the queue and the capacity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Scenario seconds since the first send.
+    pub t: f64,
+    /// Messages that could be received.
+    pub visible: u64,
+    /// Messages that a consumer holds.
+    pub in_flight: u64,
+    /// Pods that exist, or invocations under way.
+    pub capacity: u32,
+}
+
+/// One scaling decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Scenario seconds since the first send.
+    pub t: f64,
+    /// Capacity before.
+    pub from: u32,
+    /// Capacity asked for.
+    pub to: u32,
+    /// Who decided: `keda`, `hpa`, `event-source-mapping` or `managed-instances`.
+    pub by: String,
+    /// The owner's word: `ScaleUpLimit`, `Activated` …; null where the engine cannot know.
+    pub reason: Option<String>,
+    /// What was seen and computed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// SQS requests by action. A batch call is one request for each 64 KiB of payload that it carries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Requests {
+    /// SendMessage and SendMessageBatch.
+    pub send: Option<u64>,
+    /// Receives that brought a message.
+    pub receive: Option<u64>,
+    /// Receives that brought none.
+    pub empty_receive: Option<u64>,
+    /// DeleteMessage and DeleteMessageBatch.
+    pub delete: Option<u64>,
+    /// ChangeMessageVisibility and its batch.
+    pub change_visibility: Option<u64>,
+}
+
+impl Requests {
+    /// Send, receive and delete requests a message: what design and README call requests a message.
+    pub fn per_message(&self, messages: u64) -> Option<f64> {
+        let total = self.send? + self.receive? + self.delete?;
+        (messages > 0).then(|| total as f64 / messages as f64)
+    }
+}
+
+/// What is billed, in scenario time. Null where a target has no such thing, or the engine cannot know it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Seconds of pods that exist, summed, until capacity is back at its minimum.
+    pub pod_seconds: Option<f64>,
+    /// Billed duration × memory.
+    pub gb_seconds: Option<f64>,
+    /// Invocations of the function.
+    pub invocations: Option<u64>,
+    /// Execution environments started.
+    pub cold_starts: Option<u64>,
+    /// Seconds of provisioned pollers, summed.
+    #[serde(default)]
+    pub poller_seconds: Option<f64>,
+    /// Seconds of EC2 instances, summed: of the nodes, or of Lambda Managed Instances, where the scenario has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_seconds: Option<f64>,
+    /// GetQueueAttributes calls of KEDA.
+    #[serde(default)]
+    pub queue_reads: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_latencies_that_occurred_and_buckets_hold_every_message() {
+        let (latency, buckets) = latencies((1..=200).rev().map(|n| Duration::from_millis(n * 10)).collect());
+        let latency = latency.expect("there are messages");
+        assert_eq!([latency.p50, latency.p90, latency.p95, latency.p99, latency.max], [1.0, 1.8, 1.9, 1.98, 2.0]);
+        assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 200);
+        assert!(buckets.is_sorted_by(|a, b| a.le < b.le));
+        assert_eq!(buckets.last().map(|bucket| bucket.le), Some(2.0));
+        assert_eq!(latencies(Vec::new()), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_histogram_has_an_edge_on_both_sides_of_every_bucket() {
+        let millis = |ms: u64| Duration::from_millis(ms);
+        let buckets = histogram([(millis(10), 3), (millis(11), 2), (millis(100), 4), (millis(1210), 1)]);
+        let edges = edges(&buckets);
+        let expected = [(9, 0), (10, 3), (11, 2), (99, 0), (100, 4), (1200, 0), (1300, 1)];
+        assert_eq!(edges, expected.map(|(ms, count)| (millis(ms), count)));
+    }
+}

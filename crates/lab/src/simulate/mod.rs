@@ -1,0 +1,171 @@
+//! Virtual time: the same scenario, policies and queue as in real time, with a heap of (time, sequence, event) in place
+//! of processes, network and clock.
+//!
+//! Time is in whole nanoseconds, equal times have one order, and chance is drawn from the scenario's seed, so one
+//! scenario gives the same bytes on every machine. Memory holds what is queued and in flight, and a sample a second;
+//! never what has passed.
+
+mod agenda;
+mod books;
+mod eks;
+mod environments;
+mod lambda;
+mod nodes;
+mod pod;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use agenda::Event;
+use stage::Stage;
+
+use crate::run::{Run, SCHEMA, Target, Targets, Usage};
+use crate::scenario::Scenario;
+
+/// Runs the scenario on both targets, at once on two processors.
+pub fn run(scenario: &Scenario) -> Run {
+    let (eks, lambda) = rayon::join(|| run_eks(scenario), || run_lambda(scenario));
+    let mut warnings = Vec::new();
+    for (name, target) in [("EKS", &eks), ("Lambda", &lambda)] {
+        if target.drain_seconds.is_none() {
+            let open = target.messages.sent - target.messages.done - target.messages.rejected;
+            let open = format!("{open} of the messages sent by then were open");
+            warnings.push(match target.unavailable.get("drain_seconds").filter(|why| *why == STUCK) {
+                Some(stuck) => format!("{name} can never drain: {stuck}, and {open}"),
+                None => format!("{name} had not drained after {} s: {open}", scenario.limit.as_secs()),
+            });
+        }
+    }
+    Run {
+        schema: SCHEMA.to_owned(),
+        engine: "simulated".to_owned(),
+        scenario: serde_json::to_value(scenario).unwrap_or_default(),
+        speed: None,
+        targets: Targets { eks: Some(eks), lambda: Some(lambda) },
+        warnings,
+    }
+}
+
+/// Runs the scenario on EKS alone.
+pub fn run_eks(scenario: &Scenario) -> Target {
+    let stage = Stage::new(scenario, scenario.queue.visibility_timeout);
+    play(scenario, stage, eks::Eks::new(scenario))
+}
+
+/// Runs the scenario on Lambda alone.
+pub fn run_lambda(scenario: &Scenario) -> Target {
+    let stage = Stage::new(scenario, scenario.lambda.visibility_timeout);
+    play(scenario, stage, lambda::Lambda::new(scenario))
+}
+
+/// What consumes the queue: pods, or a function.
+trait Host {
+    /// Starts what runs before the load.
+    fn open(&mut self, stage: &mut Stage);
+    /// Messages may have become visible: whoever waits takes them.
+    fn offer(&mut self, stage: &mut Stage);
+    /// One of the host's own events has come.
+    fn fire(&mut self, event: Event, stage: &mut Stage);
+    /// Pods that exist, or invocations under way.
+    fn capacity(&self) -> u32;
+    /// Capacity is back where it was before the load.
+    fn at_floor(&self) -> bool;
+    /// What is billed.
+    fn used(&self, now: Duration) -> Used;
+}
+
+/// What a host has used, and what it cannot know.
+struct Used {
+    usage: Usage,
+    in_host_concurrency: u32,
+    unavailable: &'static [(&'static str, &'static str)],
+}
+
+/// Why a run ended before its limit.
+const STUCK: &str = "for 13 hours nothing was sent, received, deleted or given back";
+
+fn play(scenario: &Scenario, mut stage: Stage, mut host: impl Host) -> Target {
+    host.open(&mut stage);
+    let mut ended = None;
+    while let Some(next) = stage.agenda.next_at() {
+        let due = stage.queue_due().filter(|due| *due < next);
+        if due.unwrap_or(next) > scenario.limit {
+            stage.now = scenario.limit;
+            break;
+        }
+        step(&mut stage, &mut host, due);
+        if stage.is_over() && host.at_floor() {
+            ended = Some(stage.now);
+            stage.sample(host.capacity());
+            break;
+        }
+        if stage.is_stuck() {
+            break;
+        }
+    }
+    story(stage, &host, ended)
+}
+
+/// One event: of the queue by itself, or the next that was planned.
+fn step(stage: &mut Stage, host: &mut impl Host, due: Option<Duration>) {
+    if let Some(due) = due {
+        stage.now = due;
+        // Lets it happen, also when nobody waits for it.
+        stage.counts();
+        host.offer(stage);
+        stage.note_departures();
+        return;
+    }
+    let Some((now, event)) = stage.agenda.pop() else { return };
+    stage.now = now;
+    match event {
+        Event::Sample => {
+            stage.sample(host.capacity());
+            stage.note_departures();
+        }
+        Event::Arrive => {
+            stage.arrive();
+            host.offer(stage);
+        }
+        _ => host.fire(event, stage),
+    }
+    stage.peak = stage.peak.max(host.capacity());
+}
+
+fn story(mut stage: Stage, host: &impl Host, ended: Option<Duration>) -> Target {
+    let used = host.used(stage.now);
+    let first = stage.books.first_send.unwrap_or_default();
+    let over = stage.is_over();
+    let since_first = |at: Duration| at.saturating_sub(first).as_secs_f64();
+    let mut unavailable: BTreeMap<String, String> =
+        used.unavailable.iter().map(|(field, why)| ((*field).to_owned(), (*why).to_owned())).collect();
+    if !over {
+        let why = if stage.is_stuck() { STUCK } else { "the queue had not drained at the scenario's limit" };
+        unavailable.insert("drain_seconds".to_owned(), why.to_owned());
+    }
+    if ended.is_none() {
+        unavailable.insert("floor_seconds".to_owned(), "capacity was not back at the scenario's limit".to_owned());
+    }
+    Target {
+        messages: stage.books.messages(),
+        drain_seconds: over.then(|| stage.books.last_delete.map_or(0.0, since_first)),
+        floor_seconds: ended.map(since_first),
+        floor_simulated: true,
+        latency_seconds: stage.books.latency(),
+        latency_histogram: stage.books.histogram(),
+        handler_seconds_histogram: stage.books.handler_times(),
+        samples: stage.samples,
+        decisions: stage.decisions,
+        peak_capacity: stage.peak,
+        in_host_concurrency: used.in_host_concurrency,
+        requests: stage.books.requests(),
+        usage: used.usage,
+        overhead_seconds: None,
+        seeds: None,
+        unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests;

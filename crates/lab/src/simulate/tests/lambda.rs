@@ -1,0 +1,194 @@
+use super::*;
+use crate::scenario::load::Load;
+use crate::scenario::{Lambda, Managed};
+use twinscale_scaling::event_source::{Provisioned, Settings};
+
+fn function(change: impl FnOnce(&mut Scenario)) -> Target {
+    let mut scenario = article();
+    change(&mut scenario);
+    run_lambda(&scenario.checked().expect("a good scenario"))
+}
+
+#[test]
+fn reserved_concurrency_throttles_and_raises_receive_counts_until_messages_are_dead_letters() {
+    let reserved = |reserved, max_receive_count| {
+        function(|s| {
+            (s.messages, s.lambda.visibility_timeout) = (3000, Duration::from_secs(30));
+            (s.lambda.reserved_concurrency, s.queue.max_receive_count) = (Some(reserved), max_receive_count);
+        })
+    };
+    let free = reserved(900, 1);
+    assert_eq!((free.messages.done, free.messages.rejected), (3000, 0));
+    let throttled = reserved(2, 3);
+    assert!(throttled.peak_capacity == 2, "{}", throttled.peak_capacity);
+    let messages = &throttled.messages;
+    assert!(messages.rejected > 100, "nothing failed, and still there are dead letters: {messages:?}");
+    assert_eq!((messages.done + messages.rejected, messages.lost), (3000, Some(0)));
+}
+
+#[test]
+fn an_account_runs_so_many_executions_and_no_more() {
+    let peak = |account| {
+        function(|s| (s.messages, s.lambda.account_concurrency, s.limit) = (20_000, account, Duration::from_secs(1200)))
+            .peak_capacity
+    };
+    assert_eq!(peak(50), 50);
+    assert!(peak(1000) > 300);
+}
+
+#[test]
+fn a_thousand_environments_start_in_ten_seconds_and_no_more() {
+    // 300 pollers of 10 batches from the start: 3,000 invocations are wanted at once.
+    let target = function(|s| {
+        (s.messages, s.lambda.account_concurrency) = (60_000, 10_000);
+        s.work.wait = "constant:12s".parse().expect("a wait");
+        (s.lambda.timeout, s.lambda.visibility_timeout) = (Duration::from_secs(300), Duration::from_secs(1800));
+        let provisioned = Some(Provisioned { minimum_pollers: 200, maximum_pollers: 200 });
+        s.lambda.mapping = Settings { provisioned, ..s.lambda.mapping.clone() };
+    });
+    let at = |t: f64| target.samples.iter().find(|s| s.t >= t).map_or(0, |s| s.capacity);
+    assert!((1000..=1101).contains(&at(1.0)), "{}", at(1.0));
+    assert!((1800..=2000).contains(&at(9.0)), "refilled continuously: {}", at(9.0));
+    assert_eq!(target.peak_capacity, 2000);
+}
+
+#[test]
+fn a_deployment_starts_every_environment_anew() {
+    let cold = |every: u64| {
+        let target = function(|s| {
+            s.load = Load::Steady { rate: 20.0 };
+            (s.messages, s.lambda.deploy_every) = (4000, Duration::from_secs(every));
+        });
+        assert_eq!(target.messages.done, 4000);
+        target.usage.cold_starts.expect("counted")
+    };
+    let (none, three) = (cold(0), cold(50));
+    assert!(three > 3 * none, "{none} {three}");
+}
+
+#[test]
+fn idle_environments_are_reclaimed() {
+    let cold = |idle: u64| {
+        let target = function(|s| {
+            s.load = Load::OnOff { rate: 10.0, on: Duration::from_secs(10), off: Duration::from_secs(60) };
+            (s.messages, s.lambda.idle_reclaim) = (400, Duration::from_secs(idle));
+        });
+        target.usage.cold_starts.expect("counted")
+    };
+    assert!(cold(30) >= 3 * cold(600), "{} {}", cold(30), cold(600));
+}
+
+#[test]
+fn a_fifo_queue_has_no_more_invocations_than_groups() {
+    for (groups, expected) in [(3, 3), (40, 40)] {
+        let target = function(|s| {
+            (s.queue.fifo, s.queue.groups, s.messages) = (true, groups, 4000);
+            s.lambda.mapping.batch_size = 1;
+        });
+        assert!(target.peak_capacity <= expected, "{} of {groups}", target.peak_capacity);
+        assert!(target.decisions.iter().all(|decision| decision.to <= expected), "{:?}", target.decisions);
+        assert_eq!((target.messages.done, target.messages.duplicates), (4000, Some(0)));
+    }
+}
+
+#[test]
+fn low_traffic_may_keep_a_batch_beyond_its_window() {
+    let p50 = |wait: u64, rate| {
+        let target = function(|s| {
+            s.load = Load::Steady { rate };
+            s.messages = 60;
+            s.work.wait = "constant:10ms".parse().expect("a wait");
+            s.lambda.low_traffic_wait = Duration::from_secs(wait);
+            s.lambda.mapping = Settings { batch_size: 100, window: Duration::from_secs(2), ..s.lambda.mapping.clone() };
+        });
+        target.latency_seconds.expect("done").p50
+    };
+    let (window, low) = (p50(0, 0.02), p50(20, 0.02));
+    assert!((2.0..2.5).contains(&window) && (20.0..20.5).contains(&low), "{window} {low}");
+    assert!(p50(20, 5.0) < 3.0, "with the next message it goes");
+}
+
+#[test]
+fn a_function_that_runs_into_its_timeout_fails_its_whole_batch_and_the_mapping_backs_off() {
+    let run = |margin| {
+        function(|s| {
+            (s.messages, s.lambda.timeout, s.lambda.deadline_margin) = (2000, Duration::from_secs(18), margin);
+            s.lambda.mapping.report_batch_item_failures = false;
+            s.queue.max_receive_count = 100;
+        })
+    };
+    let failing = run(Duration::ZERO);
+    assert!(failing.messages.duplicates.is_some_and(|n| n > 1000), "{:?}", failing.messages);
+    assert!(failing.decisions.iter().any(|d| d.reason.as_deref() == Some("ErrorBackoff")));
+    assert_eq!((failing.messages.done, failing.messages.lost), (2000, Some(0)));
+}
+
+#[test]
+fn without_partial_responses_failed_messages_are_deleted_with_the_rest() {
+    let retried = |report| {
+        let target = function(|s| {
+            (s.work.retry_share, s.lambda.mapping.report_batch_item_failures) = (0.5, report);
+        });
+        target.usage.invocations.expect("counted")
+    };
+    assert!(retried(true) > retried(false), "a success deletes all: nothing comes back");
+}
+
+#[test]
+fn a_provisioned_poller_moves_a_megabyte_a_second() {
+    let drained = |body_bytes| {
+        let target = function(|s| {
+            (s.messages, s.body_bytes) = (2000, body_bytes);
+            s.work.wait = "constant:1ms".parse().expect("a wait");
+            let provisioned = Some(Provisioned { minimum_pollers: 2, maximum_pollers: 2 });
+            s.lambda.mapping = Settings { provisioned, ..s.lambda.mapping.clone() };
+        });
+        target.drain_seconds.expect("drained")
+    };
+    // 2,000 x 100 kB at 2 MB a second are 100 s, less the pause after the last 10 %; small ones are bound by 10 polls a
+    // second and poller: 10 s.
+    assert!((88.0..=102.0).contains(&drained(100_000)), "{}", drained(100_000));
+    assert!((8.0..=11.0).contains(&drained(36)), "{}", drained(36));
+}
+
+mod managed {
+    use super::*;
+
+    fn fleet(load: Load, messages: u64, managed: Managed) -> Target {
+        function(|s| {
+            (s.load, s.messages) = (load, messages);
+            s.lambda = Lambda { memory_mb: 2048, managed: Some(managed), ..s.lambda.clone() };
+        })
+    }
+
+    #[test]
+    fn an_environment_takes_several_invocations_and_there_are_no_cold_starts() {
+        let target = fleet(Load::Steady { rate: 10.0 }, 1000, Managed::default());
+        assert_eq!((target.messages.done, target.usage.cold_starts), (1000, Some(0)));
+        assert!(target.usage.instance_seconds.is_some_and(|t| t >= 3.0 * 100.0), "three instances at least");
+        assert_eq!(target.usage.gb_seconds, None);
+        assert!(target.unavailable.contains_key("usage.gb_seconds"));
+    }
+
+    #[test]
+    fn traffic_that_more_than_doubles_is_throttled_and_traffic_that_grows_slowly_is_not() {
+        let ramp = |from, to, over: u64| {
+            let load = Load::Ramp { from, to, over: Duration::from_secs(over) };
+            let managed = Managed { max_concurrency: Some(2), ..Managed::default() };
+            fleet(load, 6000, managed).decisions
+        };
+        let throttled = |decisions: &[Decision]| decisions.iter().any(|d| d.reason.as_deref() == Some("ErrorBackoff"));
+        assert!(throttled(&ramp(1.0, 40.0, 20)), "forty times as much within 20 s");
+        assert!(!throttled(&ramp(1.0, 8.0, 1200)), "eight times as much within 20 min");
+    }
+
+    #[test]
+    fn it_grows_on_saturation_and_is_back_at_its_minimum_five_minutes_later() {
+        let managed = Managed { max_concurrency: Some(2), max_environments: 30, ..Managed::default() };
+        let target = fleet(Load::Burst, 3000, managed);
+        let fleet = || target.decisions.iter().filter(|d| d.by == "managed-instances");
+        assert!(fleet().any(|d| d.to > 3), "{:?}", target.decisions);
+        assert_eq!(fleet().next_back().map(|d| d.to), Some(3));
+        assert!(target.floor_seconds > target.drain_seconds.map(|t| t + 200.0));
+    }
+}

@@ -1,0 +1,72 @@
+//! Twinscale: one SQS message handler, two ways to scale it.
+//!
+//! # How a message flows
+//!
+//! ```text
+//!                    ┌── twinscale-worker (EKS, KEDA) ──────────────────────┐
+//!                    │ worker: receive ─► room ─► batch ─► settle (deletes) │
+//! POST /send ─► SQS ─┤                              │                       │
+//!   (http)           │                       Handler::handle ─► Outcome     │
+//!                    │                              │                       │
+//!                    └── lambda-sqs (event source mapping) ── function ─────┘
+//!                      records ─► batch ─► partial batch response
+//! ```
+//!
+//! # Rooms, and who may import whom
+//!
+//! | room | may import |
+//! |---|---|
+//! | [`message`], [`metrics`], [`shutdown`], [`telemetry`], [`aws`] | nothing of ours |
+//! | [`handler`], [`sns`], [`trace`] | message |
+//! | [`queue`] | message, aws |
+//! | [`typed`] | handler, message |
+//! | [`journal`] | message, queue |
+//! | [`config`] | nothing of ours |
+//! | [`idempotency`] | config, aws |
+//! | [`batch`] | handler, message, sns, idempotency, trace |
+//! | [`http`] | message, queue, config, shutdown, trace |
+//! | [`worker`], [`function`], the binaries | any room above |
+//! | `compare` (feature of that name) | see its own page; the service never imports it |
+//!
+//! `tests/it/rooms.rs` keeps this table true. `src/` itself runs in production; [`compare`] is the laboratory.
+//!
+//! To run your own code, replace [`workload`]: it is the one file that a user edits.
+
+#![cfg_attr(not(feature = "unstable"), allow(dead_code, unused_imports, unreachable_pub))]
+
+mod aws;
+mod batch;
+mod config;
+mod context;
+mod handler;
+mod idempotency;
+mod journal;
+mod message;
+mod metrics;
+mod one_binary;
+mod queue;
+mod shutdown;
+mod sns;
+mod start;
+mod telemetry;
+mod trace;
+mod typed;
+
+pub mod function;
+pub mod http;
+pub mod worker;
+
+pub use config::{
+    Backoff, Config, ConfigError, ConfigErrors, FunctionConfig, Host, HttpConfig, IdempotencyConfig, IdempotencyStore,
+    LogConfig, WorkerConfig,
+};
+pub use context::{Context, Error};
+pub use handler::{Handler, Outcome};
+pub use message::{Attribute, AttributeValue, Message};
+pub use one_binary::{main, main_with};
+pub use typed::{HandleTyped, Typed, typed};
+
+/// What this repository's laboratory and tests use of the inside. It changes without notice.
+#[cfg(feature = "unstable")]
+#[doc(hidden)]
+pub mod unstable;

@@ -1,0 +1,201 @@
+//! The loop: receive, run, settle, until it is told to drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use super::adapt::Adaptive;
+use super::ahead::Ahead;
+use super::leases::{Heartbeat, Leases};
+use super::receive::Receiver;
+use super::room::Room;
+use super::settle::{Happened, Pending, Settler, Tally};
+use crate::batch::{self, Limits};
+use crate::config::{Config, WorkerConfig};
+use crate::handler::Handler;
+use crate::idempotency::Idempotency;
+use crate::journal::Journal;
+use crate::message::Message;
+use crate::metrics::Metrics;
+use crate::queue::{DeadLetters, Queue};
+use crate::shutdown::Health;
+
+/// A handler that blocks its thread cannot be aborted: after the budget, the worker waits this long for it and leaves.
+const ABORT_WITHIN: Duration = Duration::from_secs(2);
+
+/// How a worker ended, by its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything in hand was finished or given back: 0.
+    Drained,
+    /// The drain budget ran out before a handler ended; its message was given back: 75 (`EX_TEMPFAIL`).
+    BudgetExceeded,
+    /// A second signal came: 130, as shells have it for SIGINT.
+    Forced,
+}
+
+impl Ending {
+    /// The exit code of the process.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Drained => 0,
+            Self::BudgetExceeded => 75,
+            Self::Forced => 130,
+        }
+    }
+}
+
+/// What a worker works with.
+#[derive(Debug)]
+pub struct Worker<H> {
+    /// Handles the messages.
+    pub handler: H,
+    /// Where they come from.
+    pub queue: Queue,
+    /// All settings.
+    pub config: Config,
+    /// Where records go.
+    pub journal: Journal,
+    /// What `/healthz` and `/readyz` tell.
+    pub health: Health,
+    /// What `/metrics` tells.
+    pub metrics: Arc<Metrics>,
+}
+
+impl<H: Handler> Worker<H> {
+    /// Receives and handles until `drain` is cancelled, or until it has idled for `EXIT_WHEN_IDLE_SECS`, then drains.
+    pub async fn run(self, drain: CancellationToken) -> Ending {
+        let settings = &self.config.worker;
+        let drain = drain.child_token();
+        let told = tokio::spawn(announce(drain.clone(), self.health.clone()));
+        let _told = AbortOnDropHandle::new(told);
+        let Some(visibility) = super::probe::visibility(&self.queue, &self.config, &self.health, &drain).await else {
+            return Ending::Drained;
+        };
+        let limits = Limits {
+            concurrency: Arc::new(Semaphore::new(settings.concurrency)),
+            handler_timeout: self.config.handler_timeout,
+            time_up: CancellationToken::new(),
+            unwrap_sns: self.config.unwrap_sns,
+            idempotency: Idempotency::of(&self.config.idempotency),
+        };
+        let _clock =
+            AbortOnDropHandle::new(tokio::spawn(run_down(drain.clone(), limits.clone(), settings.drain_budget)));
+        // In a FIFO group the messages behind are held in any case; and one of the two limits follows the handlers.
+        let follows = settings.prefetch.is_none() && !self.queue.is_fifo() && !settings.adaptive_concurrency;
+        let ahead = follows.then(|| Ahead::new(settings.concurrency));
+        let capacity = settings.concurrency + settings.prefetch.unwrap_or_default();
+        let most = ahead.as_ref().map_or(capacity, Ahead::most_in_hand);
+        let room = Arc::new(Room::new(capacity, ahead, settings.receive_min_room, settings.receive_linger));
+        let (happened, happenings) = mpsc::unbounded_channel();
+        let settling = AbortOnDropHandle::new(tokio::spawn(self.settler(room.clone(), visibility).run(happenings)));
+
+        let (handler, ordered, batches) = (Arc::new(self.handler), self.queue.is_fifo(), TaskTracker::new());
+        let receiver = Receiver {
+            queue: self.queue,
+            room,
+            health: self.health,
+            most,
+            wait_time: settings.wait_time,
+            attempt_timeout: self.config.attempt_timeout,
+            visibility: settings.visibility_timeout,
+            exit_when_idle: settings.exit_when_idle,
+            batches: batches.clone(),
+        };
+        let hand_on = |messages: Vec<Message>| {
+            let in_hand = |message| (Arc::new(message), CancellationToken::new());
+            let messages: Vec<_> = messages.into_iter().map(in_hand).collect();
+            // The settling task ends after all others, so it hears everything.
+            let _ = happened.send(Happened::Received(messages.clone()));
+            for lane in batch::lanes(&handler, messages, ordered, &limits, &happened) {
+                batches.spawn(lane);
+            }
+        };
+        let give_back = |messages| drop(happened.send(Happened::Unwanted(messages)));
+        receiver.run(&drain, hand_on, give_back).await;
+
+        batches.close();
+        let stuck = tokio::select! {
+            () = batches.wait() => false,
+            () = async { limits.time_up.cancelled().await; sleep(ABORT_WITHIN).await } => true,
+        };
+        drop(happened);
+        if stuck {
+            tracing::error!("a handler blocks its thread and cannot be aborted: its message comes again by itself");
+            let _ = timeout(ABORT_WITHIN, settling).await;
+            return Ending::BudgetExceeded;
+        }
+        ending(settling.await.unwrap_or_default())
+    }
+
+    fn settler(&self, room: Arc<Room>, visibility: Duration) -> Settler {
+        let settings = &self.config.worker;
+        let adaptive =
+            settings.adaptive_concurrency.then(|| Adaptive::new(settings.concurrency_floor, settings.concurrency));
+        if let Some(adaptive) = &adaptive {
+            room.change(adaptive.limit() as isize - settings.concurrency as isize);
+        }
+        Settler {
+            queue: self.queue.clone(),
+            dead_letters: Arc::new(DeadLetters::of(self.queue.clone(), self.config.dlq_url.clone())),
+            room,
+            leases: Leases::new(heartbeat(settings, visibility)),
+            backoff: self.config.backoff,
+            delete_linger: settings.delete_linger,
+            journal: self.journal.clone(),
+            metrics: self.metrics.clone(),
+            adaptive,
+            pending: Pending::default(),
+        }
+    }
+}
+
+/// Answers `GET /metrics`, for Prometheus.
+pub fn metrics_route(metrics: Arc<Metrics>) -> Router {
+    let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4")];
+    Router::new().route("/metrics", get(async move || (content_type, metrics.prometheus())))
+}
+
+/// Serves only HTTP (`RECEIVE=off`): watches that the queue can be reached, until `drain`.
+pub async fn stand_by(queue: &Queue, config: &Config, health: &Health, drain: &CancellationToken) {
+    super::probe::watch(queue, config, health, drain).await;
+    health.drain();
+}
+
+async fn announce(drain: CancellationToken, health: Health) {
+    drain.cancelled().await;
+    health.drain();
+    tracing::info!("draining: no further receive starts");
+}
+
+/// Closes the door to handlers when draining begins, and ends those that run when the budget is spent.
+async fn run_down(drain: CancellationToken, limits: Limits, budget: Duration) {
+    drain.cancelled().await;
+    limits.concurrency.close();
+    sleep(budget).await;
+    limits.time_up.cancel();
+}
+
+fn heartbeat(settings: &WorkerConfig, visibility: Duration) -> Option<Heartbeat> {
+    let every = settings.heartbeat_every.unwrap_or(visibility / 2);
+    (settings.heartbeat && !every.is_zero() && !visibility.is_zero()).then_some(Heartbeat { every, visibility })
+}
+
+fn ending(tally: Tally) -> Ending {
+    let Tally { aborted, unsettled } = tally;
+    if unsettled > 0 {
+        tracing::warn!(unsettled, "these messages come again after their visibility timeout");
+    }
+    if aborted > 0 {
+        tracing::warn!(aborted, "the drain budget was exceeded: messages were given back unfinished");
+        return Ending::BudgetExceeded;
+    }
+    Ending::Drained
+}

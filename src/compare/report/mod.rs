@@ -1,9 +1,0 @@
-//! Reports: one [`Run`](crate::compare::run::Run) in, bytes out. They measure and compute nothing of their own.
-
-pub mod advice;
-pub mod break_even;
-pub mod figures;
-pub mod html;
-pub mod markdown;
-pub mod text;
-pub mod verdict;

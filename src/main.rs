@@ -1,0 +1,13 @@
+//! One binary for every host: the worker where it runs as a container, the function on Lambda.
+
+use std::process::ExitCode;
+
+use twinscale_service::handler::handler;
+
+/// Most of what a message costs is the SDK's work on its calls, and a sixth of that is allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    twinscale::main(handler)
+}
