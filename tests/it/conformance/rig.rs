@@ -36,7 +36,7 @@ pub type Noted = (Duration, bool, String, Event);
 pub struct Diary(Mutex<Vec<Noted>>);
 
 impl Watch for Diary {
-    fn message(&self, now: Duration, queue: &str, body: &str, event: Event) {
+    fn message(&self, now: Duration, queue: &str, _: uuid::Uuid, body: &str, event: Event) {
         self.0.lock().expect("no panic").push((now, queue.starts_with("dead"), name(body).to_owned(), event));
     }
 

@@ -105,7 +105,7 @@ impl Books {
 }
 
 impl Watch for Books {
-    fn message(&self, now: Duration, queue: &str, body: &str, event: Event) {
+    fn message(&self, now: Duration, queue: &str, _: uuid::Uuid, body: &str, event: Event) {
         if queue == JOURNAL {
             if event == Event::Sent {
                 self.journal(body);

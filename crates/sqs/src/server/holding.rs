@@ -95,7 +95,7 @@ fn delete_one(
 ) -> Result<(), Error> {
     let (text, handle) = handle(call, hosted, held)?;
     match inner.queue.delete(now, handle) {
-        Ok(Some(message)) => call.state.tell(now, hosted, &message.payload, Event::Deleted),
+        Ok(Some(message)) => call.state.tell(now, hosted, message.id, &message.payload, Event::Deleted),
         Ok(None) => {}
         Err(error) => return Err(Error::handle(error, text, None)),
     }
@@ -120,10 +120,10 @@ fn change_one(
     }
     let seconds = timeout.unsigned_abs();
     let timeout = Duration::from_secs(seconds);
-    let message = inner.queue.held(handle).map(|message| message.payload.clone());
+    let message = inner.queue.held(handle).map(|message| (message.id, message.payload.clone()));
     inner.queue.change_visibility(now, handle, timeout).map_err(|error| Error::handle(error, text, Some(seconds)))?;
-    if let Some(payload) = message {
-        call.state.tell(now, hosted, &payload, Event::Visibility(timeout));
+    if let Some((id, payload)) = message {
+        call.state.tell(now, hosted, id, &payload, Event::Visibility(timeout));
     }
     Ok(())
 }

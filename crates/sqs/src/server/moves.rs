@@ -195,7 +195,7 @@ async fn run(state: Arc<State>, from: Arc<Hosted>, task: Arc<MoveTask>) {
                 return task.end("FAILED", Some("CouldNotDetermineMessageSource".to_owned()));
             };
             let moved_at = state.clock.now();
-            state.tell(moved_at, &target, &message.payload, super::state::Event::Sent);
+            state.tell(moved_at, &target, message.id, &message.payload, super::state::Event::Sent);
             // A message that is moved back begins its retention anew.
             let message = crate::model::Message { sent_at: moved_at, ..message };
             state.carry(&target, message, None);

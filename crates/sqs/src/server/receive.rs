@@ -178,7 +178,13 @@ fn take_now(
     }
     if state.watch.is_some() {
         for one in out.iter() {
-            state.tell(now, hosted, &one.message.payload, Event::Delivered { receive_count: one.message.receives });
+            state.tell(
+                now,
+                hosted,
+                one.message.id,
+                &one.message.payload,
+                Event::Delivered { receive_count: one.message.receives },
+            );
         }
     }
     // A poll that found nothing leaves nothing for others: telling them would go round in circles while groups are locked.

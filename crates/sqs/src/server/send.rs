@@ -142,12 +142,13 @@ fn accept(call: &Call<'_>, hosted: &Hosted, checked: Vec<Checked>) -> Vec<(Sent,
     call.state.with(hosted, |inner, now| {
         let mut accepted = Vec::with_capacity(checked.len());
         for Checked { content, mut send, md5_of_attributes, md5_of_system_attributes } in checked {
-            send.id = call.state.number();
+            let id = call.state.number();
+            send.id = id;
             // Told before it can be received, so that books never see a delivery first.
             let payload = send.payload.clone();
             let sent = inner.queue.send(now, send);
             if !sent.duplicate {
-                call.state.tell(now, hosted, &payload, Event::Sent);
+                call.state.tell(now, hosted, id, &payload, Event::Sent);
             }
             accepted.push((sent, Receipt { content, md5_of_attributes, md5_of_system_attributes }));
         }

@@ -40,8 +40,8 @@ pub enum Event {
 
 /// Somebody who keeps books.
 pub trait Watch: Send + Sync {
-    /// Something happened to the message with that body at that queue.
-    fn message(&self, now: Duration, queue: &str, body: &str, event: Event);
+    /// Something happened at that queue to the message with that id and that body.
+    fn message(&self, now: Duration, queue: &str, id: uuid::Uuid, body: &str, event: Event);
     /// A request that counts as `billed` of them, one for each 64 KiB.
     fn request(&self, now: Duration, queue: &str, action: Bill, billed: u64);
 }
@@ -147,9 +147,9 @@ impl State {
         drop(inner);
         for departure in departures {
             match departure {
-                Departure::Expired(message) => self.tell(now, hosted, &message.payload, Event::Expired),
+                Departure::Expired(message) => self.tell(now, hosted, message.id, &message.payload, Event::Expired),
                 Departure::DeadLetter(message) => {
-                    self.tell(now, hosted, &message.payload, Event::Redriven);
+                    self.tell(now, hosted, message.id, &message.payload, Event::Redriven);
                     if let Some(target) = to.as_deref().and_then(|arn| self.find_arn(arn)) {
                         self.carry(&target, message, Some(hosted.arn.clone()));
                     }
@@ -165,9 +165,9 @@ impl State {
     }
 
     /// Tells whoever keeps books about a message.
-    pub(super) fn tell(&self, now: Duration, hosted: &Hosted, payload: &Payload, event: Event) {
+    pub(super) fn tell(&self, now: Duration, hosted: &Hosted, id: u64, payload: &Payload, event: Event) {
         if let Some(watch) = &self.watch {
-            watch.message(now, &hosted.name, &payload.content.body, event);
+            watch.message(now, &hosted.name, self.tickets.message_id(id), &payload.content.body, event);
         }
     }
 

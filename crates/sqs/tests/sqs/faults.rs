@@ -90,7 +90,7 @@ async fn slow_is_slow_in_scenario_time() {
 struct Diary(Mutex<Vec<String>>);
 
 impl Watch for Diary {
-    fn message(&self, _: Duration, _: &str, body: &str, event: Event) {
+    fn message(&self, _: Duration, _: &str, _: uuid::Uuid, body: &str, event: Event) {
         self.0.lock().expect("not poisoned").push(format!("{body} {event:?}"));
     }
 
