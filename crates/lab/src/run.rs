@@ -65,6 +65,9 @@ pub struct Target {
     /// How long handlers took, of every attempt that ended: counts by upper bound, like `latency_histogram`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handler_seconds_histogram: Vec<Bucket>,
+    /// What a service's own handler did, by its journal; absent where the handler was the one that ships.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Attempts>,
     /// At least one a scenario second.
     pub samples: Vec<Sample>,
     /// Every look of a scaler at the queue, whether it asked for another capacity or not, with what explains it.
@@ -117,6 +120,17 @@ pub struct Messages {
     /// Not covered by the journal (AWS only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unaccounted: Option<u64>,
+}
+
+/// Attempts of handlers at messages, by how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// All that ended: done, retried or rejected.
+    pub handled: u64,
+    /// Those that ended in a retry, a panic or the handler's own timeout.
+    pub retries: u64,
+    /// Those that ended in a reject.
+    pub rejects: u64,
 }
 
 /// Percentiles of one distribution, in scenario seconds.

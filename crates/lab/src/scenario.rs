@@ -18,9 +18,11 @@ pub mod load;
 mod managed;
 mod nodes;
 mod recorded;
+mod service;
 
 pub use managed::Managed;
 pub use nodes::{Nodes, Provisioner};
+pub use service::Service;
 
 /// One workload and both targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub struct Scenario {
     pub load: Load,
     /// What a message costs, and how often it fails.
     pub work: Work,
+    /// A service of one's own, which then does the work; only the local engine runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// The queue that both targets have, each its own.
     pub queue: Queue,
     /// The worker on EKS.
@@ -167,6 +172,7 @@ impl Scenario {
         };
         within("load.", self.load.mistakes());
         within("work.", self.work.mistakes());
+        within("service.", self.service.iter().flat_map(Service::mistakes).collect());
         within("eks.keda.", self.eks.keda.mistakes());
         within("lambda.mapping.", self.lambda.mapping.mistakes());
         within("eks.job.", self.eks.job.iter().flat_map(scaled_job::Settings::mistakes).collect());
@@ -416,6 +422,7 @@ static DEPLOYED: LazyLock<Scenario> = LazyLock::new(|| {
         body_bytes: 36,
         load: Load::default(),
         work: Work::default(),
+        service: None,
         queue: Queue::default(),
         eks: Eks { keda: keda::Settings::default(), job: None, pod: Pod::default(), nodes: None },
         lambda: Lambda {

@@ -199,6 +199,6 @@ impl Deployed {
 /// As the bars show every engine's progress.
 fn as_shown(progress: deployed::Progress) -> processes::Progress {
     let deployed::Progress { target, messages, sent, done, rejected, capacity, now } = progress;
-    let tally = Tally { sent, done, rejected, expired: 0 };
+    let tally = Tally { sent, done, rejected, redriven: 0, expired: 0 };
     processes::Progress { target, messages, tally, capacity, now, samples: Vec::new(), decisions: Vec::new() }
 }

@@ -14,6 +14,7 @@ use super::output::{self, Format};
 use super::pricing::Pricing;
 use super::progress::Bars;
 use super::seeds;
+use super::service::OwnService;
 use super::{CommandError, STOPPED};
 use crate::cost::Prices;
 use crate::manifests::Manifest;
@@ -31,6 +32,7 @@ Examples:
   twinscale compare --scenario article --speed 10 --out out
   twinscale compare --messages 5000 --work uniform:200ms-1s --concurrency 20 --target eks
   twinscale compare --scenario my.toml --scaled-object so.yaml --deployment d.yaml --template template.yaml
+  twinscale compare --service target/release/orders --bodies orders.jsonl --env WAREHOUSE_URL=http://127.0.0.1:9000
   twinscale compare --engine aws --from-terraform --from-stack twinscale --messages 1000 --out out
   twinscale compare --engine aws --target lambda --from-stack twinscale --cloudwatch --out out
 
@@ -64,6 +66,8 @@ pub struct Compare {
     seeds: u64,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    service: OwnService,
     #[command(flatten)]
     pricing: Pricing,
     #[command(flatten)]
@@ -160,8 +164,19 @@ impl Overrides {
             scenario.work.wait = wait.clone();
         }
         if let Some(path) = &self.handler_times {
+            let measured = output::read(path)?;
             // What was measured holds the computing too.
-            (scenario.work.wait, scenario.work.cpu) = (handler_times(path)?, Duration::ZERO);
+            (scenario.work.wait, scenario.work.cpu) = (handler_times(&measured, path)?, Duration::ZERO);
+            let attempts = measured.targets.iter().filter_map(|(_, target)| target.attempts);
+            let all = attempts.reduce(|a, b| run::Attempts {
+                handled: a.handled + b.handled,
+                retries: a.retries + b.retries,
+                rejects: a.rejects + b.rejects,
+            });
+            if let Some(all) = all.filter(|all| all.handled > 0) {
+                scenario.work.retry_share = all.retries as f64 / all.handled as f64;
+                scenario.work.reject_share = all.rejects as f64 / all.handled as f64;
+            }
         }
         if let Some(concurrency) = self.concurrency {
             (scenario.eks.pod.concurrency, scenario.lambda.in_host_concurrency) = (concurrency, concurrency);
@@ -171,8 +186,7 @@ impl Overrides {
 }
 
 /// The distribution of handler times in a run, of both targets together.
-fn handler_times(path: &Path) -> Result<Wait, CommandError> {
-    let run = output::read(path)?;
+fn handler_times(run: &Run, path: &Path) -> Result<Wait, CommandError> {
     let mut histogram: Vec<Bucket> = Vec::new();
     run.targets.iter().for_each(|(_, target)| histogram.extend(&target.handler_seconds_histogram));
     let times = histogram.iter().map(|bucket| (Duration::from_secs_f64(bucket.le.clamp(0.0, 86_400.0)), bucket.count));
@@ -191,7 +205,14 @@ fn handler_times(path: &Path) -> Result<Wait, CommandError> {
 impl Compare {
     /// Runs the scenario, prints the report, and writes the files.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
-        let (scenario, mut warnings) = self.overrides.resolve(&self.scenario)?;
+        let (mut scenario, mut warnings) = self.overrides.resolve(&self.scenario)?;
+        self.service.put_into(&mut scenario, self.overrides.messages)?;
+        let scenario = scenario.checked()?;
+        if scenario.service.is_some() && self.engine != Engine::Local {
+            let what = "a service of one's own is run by the local engine alone: leave --engine out, and feed what it measured \
+                        to the others with --handler-times run.json";
+            return Err(CommandError::Flag { flag: "--engine", what: what.to_owned() });
+        }
         let prices = self.pricing.read()?;
         if self.seeds > 1 && self.engine != Engine::Simulated {
             let what = "only the simulated engine has other luck at no cost: add --engine simulated".to_owned();

@@ -22,6 +22,7 @@ mod progress;
 mod report;
 mod search;
 mod seeds;
+mod service;
 mod sqs;
 
 pub use compare::Compare;
@@ -111,7 +112,12 @@ pub enum CommandError {
 impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Local(LocalError::Speed(_) | LocalError::Missing { .. }) => BAD_INPUT,
+            Self::Local(
+                LocalError::Speed(_)
+                | LocalError::SpeedOfService(_)
+                | LocalError::Missing { .. }
+                | LocalError::Service(_),
+            ) => BAD_INPUT,
             Self::Interrupted => STOPPED,
             Self::Local(_) | Self::Write { .. } => BROKEN,
             _ => BAD_INPUT,

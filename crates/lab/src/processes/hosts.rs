@@ -4,10 +4,12 @@
 //! are divided by the speed, as settings in milliseconds (design.md, "Scenario time").
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::environment;
 use super::pods::Template;
+use super::service::{Served, ServiceError};
 use crate::scenario::{Lambda, Scenario};
 use twinscale_sqs::clock::Clock;
 use twinscale_work::{Wait, Work, format_duration};
@@ -44,12 +46,17 @@ pub struct Place {
     pub keep_logs: bool,
     /// The run's clock.
     pub clock: Clock,
+    /// The service that does the work, if it is one's own.
+    pub service: Option<Arc<Served>>,
 }
 
 type Variables = Vec<(String, String)>;
 
 /// A pod of the scenario.
-pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Template {
+///
+/// # Errors
+/// When the service's own variables contradict those of the run.
+pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Result<Template, ServiceError> {
     let (eks, pod) = (&scenario.eks, &scenario.eks.pod);
     let mut variables = common(at, place, pod.wait_time);
     let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
@@ -69,17 +76,27 @@ pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Template {
     set("SEND", "off".to_owned());
     // Tells how long handlers take. A function's log does that already, and a journal would hold up its answers.
     set("JOURNAL_QUEUE_URL", at.journal_url.clone());
-    variables.extend(work(&scenario.work, pod.cpu_limit, place.clock.speed()));
-    Template {
+    let program = match &place.service {
+        Some(service) => {
+            service.check_variables(&variables)?;
+            variables.extend(service.variables.clone());
+            service.worker.clone()
+        }
+        None => {
+            variables.extend(work(&scenario.work, pod.cpu_limit, place.clock.speed()));
+            place.bin_dir.join("twinscale-worker")
+        }
+    };
+    Ok(Template {
         name: "worker",
-        program: place.bin_dir.join("twinscale-worker"),
+        program,
         variables,
         start_delay: eks.pod.start_delay.clone(),
         seed: scenario.seed,
         grace_period: eks.pod.grace_period,
         folder: place.folder.clone(),
         keep_logs: place.keep_logs,
-    }
+    })
 }
 
 /// A worker that receives nothing: it only sends the load, and KEDA does not scale it.
@@ -100,15 +117,26 @@ pub fn sender(at: &Address, place: &Place) -> Template {
 }
 
 /// The function that the event source mapping invokes.
-pub fn function(scenario: &Scenario, at: &Address, place: &Place) -> environment::Settings {
+///
+/// # Errors
+/// When the service's own variables contradict those of the run.
+pub fn function(scenario: &Scenario, at: &Address, place: &Place) -> Result<environment::Settings, ServiceError> {
     let lambda = &scenario.lambda;
     let mut variables = common(at, place, Duration::ZERO);
     let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
     set("FUNCTION_CONCURRENCY", lambda.in_host_concurrency.to_string());
     set("DEADLINE_MARGIN_MS", millis(lambda.deadline_margin, place.clock.speed()));
-    variables.extend(work(&scenario.work, f64::from(lambda.memory_mb) / MB_PER_VCPU, place.clock.speed()));
-    // Its metrics are read from its log.
-    environment::Settings { logs: Some(place.folder.clone()), ..settings(lambda, "lambda-sqs", variables, place) }
+    let Some(service) = &place.service else {
+        variables.extend(work(&scenario.work, f64::from(lambda.memory_mb) / MB_PER_VCPU, place.clock.speed()));
+        // Its metrics are read from its log.
+        let logs = Some(place.folder.clone());
+        return Ok(environment::Settings { logs, ..settings(lambda, "lambda-sqs", variables, place) });
+    };
+    // What became of each message, only the handler knows.
+    set("JOURNAL_QUEUE_URL", at.journal_url.clone());
+    service.check_variables(&variables)?;
+    variables.extend(service.variables.clone());
+    Ok(environment::Settings { program: service.function.clone(), ..settings(lambda, "service", variables, place) })
 }
 
 /// The function behind the URL, which sends the load.
@@ -138,7 +166,8 @@ fn settings(lambda: &Lambda, program: &str, variables: Variables, place: &Place)
 fn common(at: &Address, place: &Place, wait: Duration) -> Variables {
     let attempt_timeout = wait.div_f64(place.clock.speed()) + SLACK;
     [
-        ("AWS_ENDPOINT_URL", at.endpoint.clone()),
+        // Of SQS alone: a service of one's own may use other services of AWS.
+        ("AWS_ENDPOINT_URL_SQS", at.endpoint.clone()),
         ("AWS_REGION", "us-east-1".to_owned()),
         // The embedded queue takes any credentials, but an SDK signs with some.
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),

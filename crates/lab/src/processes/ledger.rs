@@ -1,7 +1,8 @@
 //! Who says done: the queue. Every message's fate and every request, as the embedded queue saw them, in scenario time.
 //!
-//! It is told what happens at one target's queue and dead-letter queue, and knows no process. A message is known by
-//! the number in its body, since a rejected one gets another id in the dead-letter queue.
+//! It is told what happens at one target's queue and dead-letter queue, and knows no process. A message of the handler
+//! that ships is known by the number in its body, and what became of it by its luck. One of a service's own is known by
+//! its id, and what became of it by the journal.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::run::{Bucket, Latency, Messages, Requests, histogram, latencies};
+use super::journal::Outcome;
+use crate::run::{Attempts, Bucket, Latency, Messages, Requests, histogram, latencies};
 use twinscale_sqs::server::{Bill, Event};
 use twinscale_work::{Fate, Work};
 
@@ -23,6 +25,8 @@ pub struct Tally {
     pub done: u64,
     /// In the dead-letter queue, and in no other.
     pub rejected: u64,
+    /// Those of them that SQS moved there.
+    pub redriven: u64,
     /// Past their retention.
     pub expired: u64,
 }
@@ -36,19 +40,29 @@ impl Tally {
 
 /// The books of one target.
 pub struct Ledger {
-    /// Draws the same luck as the hosts, which tells a retry from a give-back and from a duplicate.
-    work: Work,
+    source: Source,
     books: Mutex<Books>,
     tally: watch::Sender<Tally>,
+}
+
+/// What tells a retry from a give-back and from a duplicate.
+pub enum Source {
+    /// The same luck as the hosts draw.
+    Luck(Work),
+    /// What the hosts write down.
+    Journal,
 }
 
 #[derive(Default)]
 struct Books {
     messages: HashMap<u64, Record>,
     tally: Tally,
-    retried: u64,
-    duplicates: u64,
-    latencies: Vec<Duration>,
+    /// Deliveries that ended in no delete.
+    ends: Vec<DeliveryEnd>,
+    /// Outcomes by message and receive, from the journal.
+    outcomes: HashMap<(u64, u32), Outcome>,
+    /// Messages that came into the dead-letter queue from a consumer.
+    dead_letters: u64,
     handler_times: Vec<Duration>,
     first_send: Option<Duration>,
     last_delete: Option<Duration>,
@@ -65,6 +79,16 @@ struct Record {
     visibility: Option<Duration>,
     rejected: bool,
     closed: bool,
+    /// From its send to its delete.
+    latency: Option<Duration>,
+}
+
+/// A delivery that ended in no delete.
+#[derive(Clone, Copy, Debug)]
+struct DeliveryEnd {
+    number: u64,
+    receive_count: u32,
+    visibility: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,22 +107,31 @@ pub struct Closed {
     pub histogram: Vec<Bucket>,
     /// How long handlers took, every attempt counted.
     pub handler_times: Vec<Bucket>,
+    /// What a service's own handler did; `None` where it was the one that ships.
+    pub attempts: Option<Attempts>,
     /// When the first message was accepted.
     pub first_send: Option<Duration>,
     /// When the last message was deleted.
     pub last_delete: Option<Duration>,
+    /// What does not add up.
+    pub warnings: Vec<String>,
 }
 
 impl Ledger {
-    /// Empty books of a run that does `work`.
-    pub fn new(work: Work) -> Self {
-        Self { work, books: Mutex::default(), tally: watch::Sender::new(Tally::default()) }
+    /// Empty books.
+    pub fn new(source: Source) -> Self {
+        Self { source, books: Mutex::default(), tally: watch::Sender::new(Tally::default()) }
+    }
+
+    /// Whether messages are known by their ids, and their outcomes by the journal.
+    pub fn follows_the_journal(&self) -> bool {
+        matches!(self.source, Source::Journal)
     }
 
     /// Notes what happened to message `number`.
     pub fn note(&self, now: Duration, number: u64, event: Event) {
         let mut books = self.books();
-        books.note(&self.work, now, number, event);
+        books.note(now, number, event);
         let tally = books.tally;
         drop(books);
         self.tally.send_if_modified(|seen| {
@@ -108,11 +141,19 @@ impl Ledger {
         });
     }
 
-    /// Notes that a consumer sent message `number` to the dead-letter queue; its delete then closes it.
+    /// Notes that a consumer sent message `number` to the dead-letter queue; its delete then closes it. Where messages
+    /// are known by their ids, it has another one there, and the journal tells.
     pub fn rejected(&self, number: u64) {
-        if let Some(record) = self.books().messages.get_mut(&number) {
+        let mut books = self.books();
+        books.dead_letters += 1;
+        if let Some(record) = books.messages.get_mut(&number).filter(|_| !self.follows_the_journal()) {
             record.rejected = true;
         }
+    }
+
+    /// Notes what a host wrote down of message `number`.
+    pub fn outcome(&self, number: u64, receive_count: u32, outcome: Outcome) {
+        self.books().outcomes.insert((number, receive_count), outcome);
     }
 
     /// Notes how long one handler took, as its host tells.
@@ -148,19 +189,48 @@ impl Ledger {
         self.books().last_delete
     }
 
-    /// Sums up, given how many messages the queue still holds.
+    /// Sums up, given how many messages the queue still holds. Where the journal tells, only when it was written.
     pub fn close(&self, still_queued: u64) -> Closed {
         let books = self.books();
-        let (latency, latency_histogram) = latencies(books.latencies.clone());
+        let (rejected, done): (Vec<_>, Vec<_>) =
+            books.messages.iter().filter_map(|(number, record)| Some((*number, record, record.latency?))).partition(
+                |(number, record, _)| {
+                    let told = books.outcomes.get(&(*number, record.receive_count));
+                    record.rejected || told == Some(&Outcome::Reject)
+                },
+            );
+        let (latency, latency_histogram) = latencies(done.iter().map(|(_, _, latency)| *latency).collect());
+        let ended = |how: Ended| books.ends.iter().filter(|end| self.how(&books, end) == how).count() as u64;
+        let rejected_by_handlers = rejected.len() as u64;
         let messages = Messages {
             sent: books.tally.sent,
-            done: books.tally.done,
-            retried: Some(books.retried),
-            rejected: books.tally.rejected,
-            duplicates: Some(books.duplicates),
+            done: done.len() as u64,
+            retried: Some(ended(Ended::Retried)),
+            rejected: rejected_by_handlers + books.tally.redriven,
+            duplicates: Some(ended(Ended::Unexplained)),
             lost: Some((books.tally.open() + books.tally.expired).saturating_sub(still_queued)),
             unaccounted: None,
         };
+        let mut warnings = Vec::new();
+        let attempts = self.follows_the_journal().then(|| books.attempts());
+        if let Some(attempts) = &attempts {
+            let without =
+                done.iter().filter(|(n, record, _)| !books.outcomes.contains_key(&(*n, record.receive_count)));
+            let without = without.count();
+            if without > 0 {
+                warnings.push(format!(
+                    "the service's journal says nothing of {without} of {} messages that were deleted: is it built on the \
+                     library, and does it keep JOURNAL_QUEUE_URL?",
+                    done.len()
+                ));
+            }
+            if books.dead_letters != attempts.rejects {
+                warnings.push(format!(
+                    "{} messages came into the dead-letter queue, and the journal tells of {} rejects",
+                    books.dead_letters, attempts.rejects
+                ));
+            }
+        }
         let [send, receive, empty_receive, delete, change_visibility] = books.until_last_delete.0.map(Some);
         Closed {
             messages,
@@ -168,8 +238,26 @@ impl Ledger {
             latency,
             histogram: latency_histogram,
             handler_times: histogram(books.handler_times.iter().map(|took| (*took, 1))),
+            attempts,
             first_send: books.first_send,
             last_delete: books.last_delete,
+            warnings,
+        }
+    }
+
+    /// How a delivery ended that did not end in a delete.
+    fn how(&self, books: &Books, end: &DeliveryEnd) -> Ended {
+        let retries = match &self.source {
+            Source::Luck(work) => work.draw(end.number, end.receive_count).fate == Fate::Retry,
+            Source::Journal => {
+                let told = books.outcomes.get(&(end.number, end.receive_count));
+                told.is_some_and(|outcome| outcome.is_retry())
+            }
+        };
+        match end.visibility {
+            Some(_) if retries => Ended::Retried,
+            Some(Duration::ZERO) => Ended::GivenBack,
+            Some(_) | None => Ended::Unexplained,
         }
     }
 
@@ -179,10 +267,10 @@ impl Ledger {
 }
 
 impl Books {
-    fn note(&mut self, work: &Work, now: Duration, number: u64, event: Event) {
+    fn note(&mut self, now: Duration, number: u64, event: Event) {
         if event == Event::Sent {
             if let Entry::Vacant(new) = self.messages.entry(number) {
-                new.insert(Record { sent: now, receive_count: 0, visibility: None, rejected: false, closed: false });
+                new.insert(Record::sent(now));
                 self.tally.sent += 1;
                 self.first_send.get_or_insert(now);
             }
@@ -192,9 +280,7 @@ impl Books {
         match event {
             Event::Sent => {}
             Event::Delivered { receive_count } => {
-                let ended = end_of_delivery(work, number, record);
-                self.retried += u64::from(ended == Ended::Retried);
-                self.duplicates += u64::from(ended == Ended::Unexplained);
+                self.ends.extend(record.delivery_end(number));
                 record.receive_count = receive_count;
                 record.visibility = None;
             }
@@ -202,19 +288,20 @@ impl Books {
             Event::Deleted | Event::Redriven | Event::Expired if record.closed => {}
             Event::Deleted => {
                 record.closed = true;
+                record.latency = Some(now.saturating_sub(record.sent));
                 self.last_delete = Some(now);
                 self.until_last_delete = self.requests;
                 if record.rejected {
                     self.tally.rejected += 1;
                 } else {
                     self.tally.done += 1;
-                    self.latencies.push(now.saturating_sub(record.sent));
                 }
             }
             Event::Redriven => {
                 record.closed = true;
+                self.ends.extend(record.delivery_end(number));
                 self.tally.rejected += 1;
-                self.retried += u64::from(end_of_delivery(work, number, record) == Ended::Retried);
+                self.tally.redriven += 1;
             }
             Event::Expired => {
                 record.closed = true;
@@ -222,31 +309,38 @@ impl Books {
             }
         }
     }
+
+    fn attempts(&self) -> Attempts {
+        let count =
+            |wanted: fn(Outcome) -> bool| self.outcomes.values().filter(|outcome| wanted(**outcome)).count() as u64;
+        let done = count(|outcome| outcome == Outcome::Done);
+        let retries = count(Outcome::is_retry);
+        let rejects = count(|outcome| outcome == Outcome::Reject);
+        Attempts { handled: done + retries + rejects, retries, rejects }
+    }
+}
+
+impl Record {
+    fn sent(now: Duration) -> Self {
+        Self { sent: now, receive_count: 0, visibility: None, rejected: false, closed: false, latency: None }
+    }
+
+    /// The delivery under way as one that ends without a delete; `None` if there was none.
+    fn delivery_end(&self, number: u64) -> Option<DeliveryEnd> {
+        let Self { receive_count, visibility, .. } = *self;
+        (receive_count > 0).then_some(DeliveryEnd { number, receive_count, visibility })
+    }
 }
 
 /// How a delivery ended that did not end in a delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
-    /// There was none.
-    NotDelivered,
     /// The handler asked for a retry.
     Retried,
     /// The host gave it back unfinished.
     GivenBack,
     /// Its visibility ran out: a consumer died, or was too slow.
     Unexplained,
-}
-
-fn end_of_delivery(work: &Work, number: u64, record: &Record) -> Ended {
-    if record.receive_count == 0 {
-        return Ended::NotDelivered;
-    }
-    let retries = matches!(work.draw(number, record.receive_count).fate, Fate::Retry);
-    match record.visibility {
-        Some(_) if retries => Ended::Retried,
-        Some(Duration::ZERO) => Ended::GivenBack,
-        _ => Ended::Unexplained,
-    }
 }
 
 #[cfg(test)]
@@ -263,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_message_is_done_when_deleted_and_rejected_when_it_is_in_the_dead_letter_queue_too() {
-        let ledger = Ledger::new(Work::default());
+        let ledger = Ledger::new(Source::Luck(Work::default()));
         for number in 0..4 {
             ledger.note(secs(1), number, Event::Sent);
             ledger.note(secs(2), number, delivered(1));
@@ -285,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_give_back_explains_a_receive_and_an_expired_visibility_is_a_duplicate() {
-        let ledger = Ledger::new(Work::default());
+        let ledger = Ledger::new(Source::Luck(Work::default()));
         ledger.note(secs(0), 7, Event::Sent);
         ledger.note(secs(0), 7, delivered(1));
         ledger.note(secs(1), 7, Event::Visibility(Duration::ZERO));
@@ -299,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_drawn_retry_is_a_retry_whatever_its_backoff() {
-        let ledger = Ledger::new(Work { retry_share: 1.0, ..Work::default() });
+        let ledger = Ledger::new(Source::Luck(Work { retry_share: 1.0, ..Work::default() }));
         ledger.note(secs(0), 7, Event::Sent);
         for receive_count in 1..=3 {
             ledger.note(secs(1), 7, delivered(receive_count));
@@ -312,7 +406,7 @@ mod tests {
 
     #[test]
     fn requests_count_from_the_first_send_to_the_last_delete() {
-        let ledger = Ledger::new(Work::default());
+        let ledger = Ledger::new(Source::Luck(Work::default()));
         ledger.request(Bill::EmptyReceive, 1);
         ledger.note(secs(1), 1, Event::Sent);
         ledger.request(Bill::Send, 1);
@@ -328,8 +422,44 @@ mod tests {
 
     #[test]
     fn what_is_still_in_the_queue_is_not_lost() {
-        let ledger = Ledger::new(Work::default());
+        let ledger = Ledger::new(Source::Luck(Work::default()));
         (0..3).for_each(|number| ledger.note(secs(0), number, Event::Sent));
         assert_eq!(ledger.close(2).messages.lost, Some(1));
+    }
+
+    #[test]
+    fn a_service_of_ones_own_is_judged_by_its_journal() {
+        let ledger = Ledger::new(Source::Journal);
+        for number in 1..=3 {
+            ledger.note(secs(0), number, Event::Sent);
+            ledger.note(secs(0), number, delivered(1));
+        }
+        // 1 is done, 2 is rejected (and has another id in the dead-letter queue), 3 is retried and then done.
+        ledger.note(secs(1), 1, Event::Deleted);
+        ledger.rejected(77);
+        ledger.note(secs(1), 2, Event::Deleted);
+        ledger.note(secs(1), 3, Event::Visibility(Duration::ZERO));
+        ledger.note(secs(2), 3, delivered(2));
+        ledger.note(secs(3), 3, Event::Deleted);
+        for (number, receives, outcome) in
+            [(1, 1, Outcome::Done), (2, 1, Outcome::Reject), (3, 1, Outcome::Retry), (3, 2, Outcome::Done)]
+        {
+            ledger.outcome(number, receives, outcome);
+        }
+        let closed = ledger.close(0);
+        let messages = &closed.messages;
+        assert_eq!((messages.done, messages.rejected), (2, 1));
+        assert_eq!((messages.retried, messages.duplicates, messages.lost), (Some(1), Some(0), Some(0)));
+        assert_eq!(closed.attempts, Some(Attempts { handled: 4, retries: 1, rejects: 1 }));
+        assert_eq!(closed.warnings, [""; 0]);
+    }
+
+    #[test]
+    fn a_service_without_a_journal_is_warned_of() {
+        let ledger = Ledger::new(Source::Journal);
+        ledger.note(secs(0), 1, Event::Sent);
+        ledger.note(secs(0), 1, delivered(1));
+        ledger.note(secs(1), 1, Event::Deleted);
+        assert!(ledger.close(0).warnings[0].contains("says nothing of 1 of 1 messages"));
     }
 }

@@ -15,6 +15,7 @@ pub mod event_source;
 pub mod front;
 pub mod guard;
 pub mod hosts;
+pub mod journal;
 pub mod kubernetes;
 pub mod lambda;
 pub mod ledger;
@@ -25,6 +26,7 @@ pub mod pods;
 pub mod queues;
 pub mod runtime_api;
 pub mod sender;
+pub mod service;
 pub mod stage;
 pub mod tail;
 pub mod target;
@@ -32,10 +34,12 @@ pub mod timeline;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::run::{Run, SCHEMA, Targets};
 use crate::scenario::Scenario;
 use hosts::Place;
+use service::Served;
 pub use stage::Progress;
 use stage::Stage;
 use twinscale_sqs::clock::Clock;
@@ -78,6 +82,12 @@ pub enum LocalError {
     /// A process did not come up.
     #[error("a process did not come up: {0}")]
     NotUp(String),
+    /// One's own service cannot be run.
+    #[error(transparent)]
+    Service(#[from] service::ServiceError),
+    /// A real handler does not run faster.
+    #[error("--speed {0}: leave it out, since a handler of one's own takes the time that it takes (--service)")]
+    SpeedOfService(f64),
     /// SQS would refuse the scenario's queue.
     #[error("the queue cannot be made: {0}")]
     Queue(String),
@@ -98,8 +108,12 @@ pub async fn run(
     if !(options.speed > 0.0 && options.speed <= 1000.0) {
         return Err(LocalError::Speed(options.speed));
     }
+    let service = Served::of(scenario)?.map(Arc::new);
+    if service.is_some() && options.speed > 1.0 {
+        return Err(LocalError::SpeedOfService(options.speed));
+    }
     let bin_dir = bin_dir(options)?;
-    let names = hosts::missing(&bin_dir);
+    let names = if service.is_some() { Vec::new() } else { hosts::missing(&bin_dir) };
     if !names.is_empty() {
         return Err(LocalError::Missing { names, folder: bin_dir });
     }
@@ -109,6 +123,7 @@ pub async fn run(
         folder: scratch.folder.clone(),
         keep_logs: options.logs.is_some(),
         clock: Clock::new(options.speed),
+        service: service.clone(),
     };
     let (mut stage, mut targets, mut warnings) = (Stage { progress }, Targets::default(), Vec::new());
     if options.eks {

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::hosts::{self, Place};
 use super::pods::Deployment;
 use super::queues::Queues;
+use super::sender::Way;
 use super::stage::{Scene, Stage};
 use super::tail::{self, Tail};
 use super::target::{Ending, target};
@@ -32,23 +33,34 @@ pub async fn run(
     stage: &mut Stage<'_>,
 ) -> Result<(Target, Vec<String>), LocalError> {
     let queues = Queues::start(scenario, scenario.queue.visibility_timeout, place.clock).await?;
-    let sender = Deployment::new(hosts::sender(queues.address(), place), place.clock);
-    let pods = Deployment::new(hosts::pod(scenario, queues.address(), place), place.clock);
+    let sender = match place.service {
+        Some(_) => None,
+        None => Some(Deployment::new(hosts::sender(queues.address(), place), place.clock)),
+    };
+    let pods = Deployment::new(hosts::pod(scenario, queues.address(), place)?, place.clock);
     let minimum = scenario.eks.floor();
-    sender.scale(1);
     pods.scale(minimum);
-    for deployment in [&sender, &pods] {
-        deployment.all_ready(UP_WITHIN).await.map_err(LocalError::NotUp)?;
+    if let Some(sender) = &sender {
+        sender.scale(1);
+        sender.all_ready(UP_WITHIN).await.map_err(LocalError::NotUp)?;
     }
-    let address = sender.addresses().first().copied().ok_or_else(|| LocalError::NotUp("the sender".to_owned()))?;
-    let (client, timeline) = (Client::new(address), Timeline::begin(place.clock));
+    pods.all_ready(UP_WITHIN).await.map_err(LocalError::NotUp)?;
+    let way = match (&sender, &place.service) {
+        (_, Some(service)) => Way::Queue(&queues, &service.bodies),
+        (Some(sender), None) => {
+            let address = sender.addresses().first().copied();
+            Way::Http(Client::new(address.ok_or_else(|| LocalError::NotUp("the sender".to_owned()))?))
+        }
+        (None, None) => return Err(LocalError::NotUp("the sender".to_owned())),
+    };
+    let timeline = Timeline::begin(place.clock);
     let before = pods.pod_time(timeline.origin());
 
     let mut policy = Keda::new(scenario.eks.keda.clone(), minimum);
     let observe = || Observation { queue: Some(queues.counts()), replicas: pods.replicas(), ready: pods.ready() };
     let scaling = timeline.control(&mut policy, observe, |replicas| pods.scale(replicas));
     let sampling = timeline.sample(|| (queues.counts(), pods.replicas()));
-    let load = sender::send(scenario, &client, &timeline);
+    let load = sender::send(scenario, &way, &timeline);
     let meanwhile = async { tokio::join!(scaling, sampling).0 };
     let capacity = || pods.replicas();
     let scene = Scene { target: "eks", scenario, ledger: queues.ledger(), timeline: &timeline };
@@ -75,5 +87,7 @@ pub async fn run(
         // What workers still have for their journals they write when they end.
         pods.end().await;
     }
-    Ok((target(queues.ledger(), &timeline, ending), warnings))
+    let (target, told) = target(queues.ledger(), &timeline, ending);
+    warnings.extend(told);
+    Ok((target, warnings))
 }

@@ -12,6 +12,7 @@ use super::front::Front;
 use super::hosts::{self, Place};
 use super::lambda::Function;
 use super::queues::Queues;
+use super::sender::Way;
 use super::stage::{Scene, Stage};
 use super::tail::Tail;
 use super::target::{Ending, target};
@@ -31,14 +32,23 @@ pub async fn run(
 ) -> Result<(Target, Vec<String>), LocalError> {
     let queues = Queues::start(scenario, scenario.lambda.visibility_timeout, place.clock).await?;
     let queues = Arc::new(queues);
-    let sender = Function::new(hosts::front(scenario, queues.address(), place));
-    let front = Front::bind(sender).await.map_err(LocalError::Io)?;
-    let client = Client::new(front.address());
-    // Warms the sender up, so that the load does not wait for it.
-    if !client.is_ok("/").await {
-        return Err(LocalError::NotUp("lambda-http did not answer GET /".to_owned()));
-    }
-    let function = Function::new(hosts::function(scenario, queues.address(), place));
+    let front = match place.service {
+        Some(_) => None,
+        None => Some(Front::bind(Function::new(hosts::front(scenario, queues.address(), place))).await?),
+    };
+    let way = match (&front, &place.service) {
+        (_, Some(service)) => Way::Queue(&queues, &service.bodies),
+        (Some(front), None) => {
+            let client = Client::new(front.address());
+            // Warms the sender up, so that the load does not wait for it.
+            if !client.is_ok("/").await {
+                return Err(LocalError::NotUp("lambda-http did not answer GET /".to_owned()));
+            }
+            Way::Http(client)
+        }
+        (None, None) => return Err(LocalError::NotUp("the sender".to_owned())),
+    };
+    let function = Function::new(hosts::function(scenario, queues.address(), place)?);
     let timeline = Timeline::begin(place.clock);
     let (decisions, decided) = mpsc::unbounded_channel();
     let mapping = Mapping::start(source(scenario, place, &queues, function.clone()), decisions);
@@ -46,10 +56,10 @@ pub async fn run(
     let capacity = || mapping.under_way();
     let recording = record(&timeline, decided);
     let sampling = timeline.sample(|| (queues.counts(), mapping.under_way()));
-    let load = sender::send(scenario, &client, &timeline);
+    let load = sender::send(scenario, &way, &timeline);
     let meanwhile = async { tokio::join!(recording, sampling).0 };
     let scene = Scene { target: "lambda", scenario, ledger: queues.ledger(), timeline: &timeline };
-    let (drained, warnings) = stage.play(scene, load, meanwhile, capacity).await;
+    let (drained, mut warnings) = stage.play(scene, load, meanwhile, capacity).await;
     let left = queues.counts();
     mapping.stop().await;
     let at = timeline.now();
@@ -72,7 +82,9 @@ pub async fn run(
         in_host_concurrency: scenario.lambda.in_host_concurrency,
         unavailable: UNAVAILABLE,
     };
-    Ok((target(queues.ledger(), &timeline, ending), warnings))
+    let (target, told) = target(queues.ledger(), &timeline, ending);
+    warnings.extend(told);
+    Ok((target, warnings))
 }
 
 fn source(scenario: &Scenario, place: &Place, queues: &Arc<Queues>, function: Arc<Function>) -> Source {

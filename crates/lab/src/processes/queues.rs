@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::LocalError;
 use super::hosts::Address;
-use super::ledger::Ledger;
+use super::journal::Record;
+use super::ledger::{Ledger, Source};
 use crate::scenario::Scenario;
 use twinscale_scaling::Counts;
 use twinscale_sqs::clock::Clock;
@@ -34,7 +33,11 @@ impl Queues {
     pub async fn start(scenario: &Scenario, visibility: Duration, clock: Clock) -> Result<Self, LocalError> {
         let suffix = if scenario.queue.fifo { ".fifo" } else { "" };
         let (name, dlq) = (format!("twinscale{suffix}"), format!("twinscale-dlq{suffix}"));
-        let ledger = Arc::new(Ledger::new(scenario.work.clone()));
+        let source = match scenario.service {
+            Some(_) => Source::Journal,
+            None => Source::Luck(scenario.work.clone()),
+        };
+        let ledger = Arc::new(Ledger::new(source));
         let watch = Arc::new(Books { ledger: ledger.clone(), dlq: dlq.clone(), clock });
         let options = Options { clock, seed: scenario.seed, watch: Some(watch), ..Options::default() };
         let server = SqsServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
@@ -74,11 +77,48 @@ impl Queues {
         &self.ledger
     }
 
+    /// Sends bodies in batches of ten, to the message group if there is one. Returns the first failure.
+    pub async fn send(&self, bodies: &[String], group: Option<&str>) -> Result<(), String> {
+        for batch in batches(bodies) {
+            let entry = |(at, body): (usize, &String)| match group {
+                None => serde_json::json!({ "Id": at.to_string(), "MessageBody": body }),
+                Some(group) => serde_json::json!({
+                    "Id": at.to_string(), "MessageBody": body, "MessageGroupId": group,
+                    "MessageDeduplicationId": uuid::Uuid::new_v4().to_string(),
+                }),
+            };
+            let entries: Vec<_> = batch.iter().enumerate().map(entry).collect();
+            let call = serde_json::json!({ "QueueUrl": self.address.queue_url, "Entries": entries }).to_string();
+            let answer = self.server.call("SendMessageBatch", call.as_bytes()).await.map_err(|error| error.message)?;
+            let answer: serde_json::Value = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+            if let Some(failed) = answer["Failed"].as_array().and_then(|failed| failed.first()) {
+                return Err(format!("SQS would refuse a body: {failed}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Live counts of the queue.
     pub fn counts(&self) -> Counts {
         // The queue lives as long as this does, unless a process of the run deleted it, and then it is empty.
         self.server.counts(&self.name).unwrap_or_default()
     }
+}
+
+/// As many bodies as one SendMessageBatch takes: ten, and 1 MiB.
+fn batches(bodies: &[String]) -> Vec<&[String]> {
+    let (mut batches, mut rest) = (Vec::new(), bodies);
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fit = rest.iter().take(10).take_while(|body| {
+            bytes += body.len();
+            bytes <= 1 << 20
+        });
+        let (batch, left) = rest.split_at(fit.count().max(1));
+        batches.push(batch);
+        rest = left;
+    }
+    batches
 }
 
 /// Writes what happens at the queues into one ledger.
@@ -88,35 +128,32 @@ struct Books {
     clock: Clock,
 }
 
-/// What the ledger wants of a journal's record of a message: milliseconds of the machine's clock.
-#[derive(Deserialize)]
-struct Handled {
-    started: u64,
-    finished: u64,
-}
-
 impl Books {
     fn journal(&self, record: &str) {
-        // Other records, and messages whose handler never began, have no such times.
-        let Ok(Handled { started, finished }) = serde_json::from_str(record) else { return };
-        let took = Duration::from_millis(finished.saturating_sub(started));
-        self.ledger.handled(took.mul_f64(self.clock.speed()));
+        let Some(record) = Record::read(record) else { return };
+        if let Some(took) = record.took() {
+            self.ledger.handled(took.mul_f64(self.clock.speed()));
+        }
+        if self.ledger.follows_the_journal() {
+            self.ledger.outcome(number(&record.id), record.receive_count, record.outcome);
+        }
     }
 }
 
 impl Watch for Books {
-    fn message(&self, now: Duration, queue: &str, _: uuid::Uuid, body: &str, event: Event) {
+    fn message(&self, now: Duration, queue: &str, id: uuid::Uuid, body: &str, event: Event) {
         if queue == JOURNAL {
             if event == Event::Sent {
                 self.journal(body);
             }
             return;
         }
-        match (queue == self.dlq, event) {
-            (true, Event::Sent) => self.ledger.rejected(number(body)),
+        let number = if self.ledger.follows_the_journal() { number(&id.to_string()) } else { number(body) };
+        if queue != self.dlq {
+            self.ledger.note(now, number, event);
+        } else if event == Event::Sent {
             // Nobody works on dead letters during a run.
-            (true, _) => {}
-            (false, event) => self.ledger.note(now, number(body), event),
+            self.ledger.rejected(number);
         }
     }
 

@@ -1,10 +1,13 @@
-//! Sends a scenario's load through `POST /send` of a real process, when its time has come.
+//! Sends a scenario's load when its time has come: through `POST /send` of a real process, or, where a service of one's
+//! own has its own bodies, straight into the queue.
 
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::client::Client;
+use super::queues::Queues;
+use super::service::Bodies;
 use super::timeline::Timeline;
 use crate::scenario::Scenario;
 use twinscale_work::body;
@@ -14,8 +17,16 @@ const CHUNK: u64 = 1000;
 /// Bytes of bodies in one request at most: Lambda takes 6 MB of event, in which every body is escaped JSON in JSON.
 const CHUNK_BYTES: u64 = 4 << 20;
 
+/// How messages come into the queue.
+pub enum Way<'a> {
+    /// Through a process that serves `/send`.
+    Http(Client),
+    /// By the queue itself: these bodies.
+    Queue(&'a Queues, &'a Bodies),
+}
+
 /// Sends the whole load, each arrival at its time, and returns what went wrong.
-pub async fn send(scenario: &Scenario, client: &Client, timeline: &Timeline) -> Vec<String> {
+pub async fn send(scenario: &Scenario, way: &Way<'_>, timeline: &Timeline) -> Vec<String> {
     let (mut next, mut warnings) = (0, Vec::new());
     for arrival in scenario.arrivals() {
         timeline.sleep_until(arrival.at).await;
@@ -23,7 +34,14 @@ pub async fn send(scenario: &Scenario, client: &Client, timeline: &Timeline) -> 
         next += arrival.count;
         for (group, numbers) in groups(scenario, numbers) {
             for chunk in numbers.chunks(chunk(scenario.body_bytes)) {
-                if let Err(warning) = post(scenario, client, group.as_deref(), chunk).await {
+                let sent = match way {
+                    Way::Http(client) => post(scenario, client, group.as_deref(), chunk).await,
+                    Way::Queue(queues, bodies) => {
+                        let bodies: Vec<_> = chunk.iter().map(|number| bodies.body(scenario.seed, *number)).collect();
+                        queues.send(&bodies, group.as_deref()).await
+                    }
+                };
+                if let Err(warning) = sent {
                     warnings.push(warning);
                 }
             }

@@ -28,7 +28,7 @@ pub struct Ending {
 }
 
 /// Sums a target up.
-pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> Target {
+pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> (Target, Vec<String>) {
     let left = ending.left;
     let closed = ledger.close(left.visible + left.in_flight + left.delayed);
     let told = timeline.told();
@@ -40,7 +40,7 @@ pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> Target {
     let (mut samples, mut decisions) = (told.samples.clone(), told.decisions.clone());
     samples.extend(ending.tail.samples);
     decisions.extend(ending.tail.decisions);
-    Target {
+    let target = Target {
         messages: closed.messages,
         drain_seconds: last_delete.map(since_first_send),
         floor_seconds: ending.tail.floor.filter(|_| ending.drained).map(since_first_send),
@@ -48,6 +48,7 @@ pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> Target {
         latency_seconds: closed.latency,
         latency_histogram: closed.histogram,
         handler_seconds_histogram: closed.handler_times,
+        attempts: closed.attempts,
         peak_capacity: samples.iter().map(|sample| sample.capacity).max().unwrap_or_default(),
         samples,
         decisions,
@@ -61,5 +62,6 @@ pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> Target {
             .iter()
             .map(|(field, why)| ((*field).to_owned(), (*why).to_owned()))
             .collect::<BTreeMap<_, _>>(),
-    }
+    };
+    (target, closed.warnings)
 }

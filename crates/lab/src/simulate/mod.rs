@@ -162,6 +162,7 @@ fn story(mut stage: Stage, host: &impl Host, ended: Option<Duration>) -> Target 
         requests: stage.books.requests(),
         usage: used.usage,
         overhead_seconds: None,
+        attempts: None,
         seeds: None,
         unavailable,
     }
