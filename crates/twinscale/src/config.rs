@@ -84,7 +84,7 @@ pub struct WorkerConfig {
     /// `CONCURRENCY_FLOOR`: it never falls below this.
     pub concurrency_floor: usize,
     /// `EXIT_WHEN_IDLE_SECS`: drain and exit once nothing has come for this long and nothing is in hand, as a job of
-    /// KEDA's ScaledJob has to. Unset = never.
+    /// KEDA's ScaledJob has to; exit with 69 once the queue has answered nothing for this long. Unset = never.
     pub exit_when_idle: Option<Duration>,
 }
 

@@ -178,6 +178,21 @@ async fn a_job_does_what_is_there_and_exits_with_0_once_the_queue_stays_empty_bu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_queue_never_answers_gives_up_with_69() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let mut job = Process::start(&format!("http://{nobody}"), &[("EXIT_WHEN_IDLE_SECS", "1")]);
+    assert_eq!(job.exit_code().await, Some(69), "nobody listens there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_queue_refuses_every_receive_gives_up_with_69() {
+    let sqs = Sqs::start(Duration::from_secs(30), 10).await;
+    sqs.script(|action, _| (action == "ReceiveMessage").then_some(Fault::Error(403, "AccessDenied")));
+    let mut job = Process::start(&sqs.endpoint, &[("EXIT_WHEN_IDLE_SECS", "1")]);
+    assert_eq!(job.exit_code().await, Some(69), "its role may not receive");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_short_messages_cost_at_most_a_third_of_a_request_each() {
     let sqs = Sqs::start(Duration::from_secs(30), 10).await;
     let worker =

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::pace::Pace;
+use super::run::Ending;
 use crate::config::Config;
 use crate::queue::Queue;
 use crate::shutdown::{Health, NotReady};
@@ -16,37 +17,45 @@ const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The visibility timeout that messages are received with. Asks until there is an answer, so that a worker that starts
-/// before its queue can be reached is not ready rather than dead; `None` once `drain` is cancelled.
+/// before its queue can be reached is not ready rather than dead; a job gives up after `patience`, since nobody probes it.
+///
+/// # Errors
+/// How it ended instead: `drain` was cancelled, or the queue did not answer in time.
 pub(super) async fn visibility(
     queue: &Queue,
     config: &Config,
     health: &Health,
     drain: &CancellationToken,
-) -> Option<Duration> {
-    let mut pace = Pace::new(1);
+    patience: Option<Duration>,
+) -> Result<Duration, Ending> {
+    let (mut pace, began) = (Pace::new(1), Instant::now());
     health.reached_queue(false);
     loop {
         // Three attempts at a name, three at the question, and the pause after them.
         health.back_within(config.attempt_timeout * 6);
         let asked = tokio::select! {
-            () = drain.cancelled() => return None,
+            () = drain.cancelled() => return Err(Ending::Drained),
             asked = queue.visibility_timeout() => asked,
         };
         let configured = config.worker.visibility_timeout;
         match asked {
             Ok(own) => {
                 health.reached_queue(true);
-                return Some(configured.unwrap_or(own));
+                return Ok(configured.unwrap_or(own));
             }
             Err(error) if !error.is_retryable() => {
                 tracing::warn!(%error, "the queue does not tell its visibility timeout: allow \
                     sqs:GetQueueAttributes, or set VISIBILITY_TIMEOUT_SECS; 30 s are assumed otherwise");
-                return Some(configured.unwrap_or(DEFAULT_VISIBILITY));
+                return Ok(configured.unwrap_or(DEFAULT_VISIBILITY));
             }
             Err(error) => tracing::warn!(%error, "the queue does not answer"),
         }
+        if patience.is_some_and(|long| began.elapsed() >= long) {
+            tracing::error!("the queue has not answered for EXIT_WHEN_IDLE_SECS: this job gives up");
+            return Err(Ending::Unreachable);
+        }
         tokio::select! {
-            () = drain.cancelled() => return None,
+            () = drain.cancelled() => return Err(Ending::Drained),
             () = sleep(pace.failed(fastrand::f64())) => {}
         }
     }
@@ -54,7 +63,7 @@ pub(super) async fn visibility(
 
 /// Keeps readiness true for a worker that makes no receives which would show it.
 pub(super) async fn watch(queue: &Queue, config: &Config, health: &Health, drain: &CancellationToken) {
-    while visibility(queue, config, health, drain).await.is_some() {
+    while visibility(queue, config, health, drain, None).await.is_ok() {
         health.waiting();
         // A refusal is an answer too: the queue is in reach, and each send says what is wrong.
         health.reached_queue(true);

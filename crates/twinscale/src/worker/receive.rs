@@ -38,16 +38,18 @@ struct Answer {
 impl Receiver {
     /// Receives until `drain` and hands on what comes. Then no new receive starts, and those under way are *finished*:
     /// SQS may already have handed out what a dropped answer would have brought, and that would be stranded until its
-    /// visibility timeout. What they bring goes to `give_back`. Cancels `drain` itself when it has idled long enough.
+    /// visibility timeout. What they bring goes to `give_back`. Cancels `drain` itself when it has idled long enough, or, as a job, when the
+    /// queue has answered nothing for as long: then it returns false.
     pub(super) async fn run(
         self,
         drain: &CancellationToken,
         mut hand_on: impl FnMut(Vec<Message>),
         mut give_back: impl FnMut(Vec<Message>),
-    ) {
+    ) -> bool {
         let mut pace = Pace::new(self.most);
         let mut receives: JoinSet<Answer> = JoinSet::new();
         let (mut not_before, mut quiet_since) = (Instant::now(), Instant::now());
+        let (mut answered, mut answered_at) = (true, Instant::now());
         loop {
             self.promise(not_before, !receives.is_empty());
             let may_ask = receives.len() < pace.receives();
@@ -58,6 +60,7 @@ impl Receiver {
                     let Answer { asked, took, brought } = answer;
                     match self.noted(brought) {
                         Ok(messages) => {
+                            answered_at = Instant::now();
                             pace.answered(asked, messages.len());
                             if messages.len() == asked {
                                 self.room.received(took);
@@ -74,6 +77,11 @@ impl Receiver {
                         Err(()) => {
                             self.room.free(asked);
                             not_before = Instant::now() + pace.failed(fastrand::f64());
+                            if self.has_idled(answered_at) {
+                                tracing::error!("the queue has not answered for EXIT_WHEN_IDLE_SECS: this job gives up");
+                                answered = false;
+                                drain.cancel();
+                            }
                         }
                     }
                 }
@@ -89,6 +97,7 @@ impl Receiver {
             }
         }
         self.health.waiting();
+        answered
     }
 
     async fn place(&self, not_before: Instant) -> usize {

@@ -37,6 +37,8 @@ pub enum Ending {
     Drained,
     /// The drain budget ran out before a handler ended; its message was given back: 75 (`EX_TEMPFAIL`).
     BudgetExceeded,
+    /// A job (`EXIT_WHEN_IDLE_SECS`) whose queue has answered nothing for that long: 69 (`EX_UNAVAILABLE`).
+    Unreachable,
     /// A second signal came: 130, as shells have it for SIGINT.
     Forced,
 }
@@ -47,6 +49,7 @@ impl Ending {
         match self {
             Self::Drained => 0,
             Self::BudgetExceeded => 75,
+            Self::Unreachable => 69,
             Self::Forced => 130,
         }
     }
@@ -76,8 +79,11 @@ impl<H: Handler> Worker<H> {
         let drain = drain.child_token();
         let told = tokio::spawn(announce(drain.clone(), self.health.clone()));
         let _told = AbortOnDropHandle::new(told);
-        let Some(visibility) = super::probe::visibility(&self.queue, &self.config, &self.health, &drain).await else {
-            return Ending::Drained;
+        let patience = settings.exit_when_idle;
+        let asked = super::probe::visibility(&self.queue, &self.config, &self.health, &drain, patience).await;
+        let visibility = match asked {
+            Ok(visibility) => visibility,
+            Err(ending) => return ending,
         };
         let limits = Limits {
             concurrency: Arc::new(Semaphore::new(settings.concurrency)),
@@ -119,7 +125,7 @@ impl<H: Handler> Worker<H> {
             }
         };
         let give_back = |messages| drop(happened.send(Happened::Unwanted(messages)));
-        receiver.run(&drain, hand_on, give_back).await;
+        let answered = receiver.run(&drain, hand_on, give_back).await;
 
         batches.close();
         let stuck = tokio::select! {
@@ -132,7 +138,10 @@ impl<H: Handler> Worker<H> {
             let _ = timeout(ABORT_WITHIN, settling).await;
             return Ending::BudgetExceeded;
         }
-        ending(settling.await.unwrap_or_default())
+        match ending(settling.await.unwrap_or_default()) {
+            Ending::Drained if !answered => Ending::Unreachable,
+            ending => ending,
+        }
     }
 
     fn settler(&self, room: Arc<Room>, visibility: Duration) -> Settler {
