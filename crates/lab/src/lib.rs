@@ -17,6 +17,7 @@ pub mod manifests;
 pub mod processes;
 pub mod report;
 pub mod run;
+pub mod scaffold;
 pub mod scenario;
 pub mod simulate;
 pub mod validate;

@@ -16,6 +16,7 @@ mod aws;
 mod break_even;
 mod compare;
 mod live;
+mod new;
 mod output;
 mod pricing;
 mod progress;
@@ -62,6 +63,7 @@ enum Command {
     Report(Report),
     Sqs(Sqs),
     Validate(Validate),
+    New(new::New),
 }
 
 /// Why a command ended before it was done.
@@ -82,6 +84,9 @@ pub enum CommandError {
     /// `validate` could not read something.
     #[error(transparent)]
     Validate(#[from] validate::CommandError),
+    /// A project cannot be written.
+    #[error(transparent)]
+    Scaffold(#[from] crate::scaffold::ScaffoldError),
     /// Flags that contradict each other or are out of range.
     #[error("{flag}: {what}")]
     Flag {
@@ -142,6 +147,7 @@ impl Twinscale {
             Command::BreakEven(sweep) => sweep.run(),
             Command::Report(report) => report.run(),
             Command::Sqs(sqs) => sqs.run(),
+            Command::New(new) => new.run(),
             Command::Validate(validate) => validate.run(&mut io::stdout().lock()).map_err(CommandError::from),
         };
         done.unwrap_or_else(|error| {
