@@ -8,6 +8,7 @@ mod fault_proxy;
 mod function;
 mod idempotency;
 mod local;
+mod own_service;
 mod rooms;
 mod spans;
 mod worker;

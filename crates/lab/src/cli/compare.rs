@@ -185,11 +185,12 @@ impl Overrides {
     }
 }
 
-/// The distribution of handler times in a run, of both targets together.
+/// The distribution of handler times in a run, of both targets together. Journals count in milliseconds: less than one is one.
 fn handler_times(run: &Run, path: &Path) -> Result<Wait, CommandError> {
     let mut histogram: Vec<Bucket> = Vec::new();
     run.targets.iter().for_each(|(_, target)| histogram.extend(&target.handler_seconds_histogram));
-    let times = histogram.iter().map(|bucket| (Duration::from_secs_f64(bucket.le.clamp(0.0, 86_400.0)), bucket.count));
+    let times =
+        histogram.iter().map(|bucket| (Duration::from_secs_f64(bucket.le.clamp(0.001, 86_400.0)), bucket.count));
     match Empirical::of(run::edges(&run::histogram(times))) {
         Some(measured) => Ok(Wait::Empirical(measured)),
         None => Err(CommandError::Flag {
