@@ -1,13 +1,15 @@
-//! The laboratory: one workload through both targets, in three engines, and the reports on it.
+#![doc = include_str!("../README.md")]
+//!
+//! # Rooms
 //!
 //! ```text
-//! scenario ─► local (real processes) ──┐
-//!          ─► sim (virtual time) ──────┼─► run ─► cost ─► report (text, JSON, HTML)
-//!          ─► aws (deployed targets) ──┘
+//! cli ─► scenario, manifests ─┬► processes (real time) ──┐
+//!                             ├► simulate (virtual time) ┼─► run ─► cost ─► report (text, JSON, HTML)
+//!                             └► deployed (on AWS) ──────┘            └──► advise
+//! cli ─► validate (manifests, settings)     cli ─► scaffold (a new project)
 //! ```
 //!
-//! `load`, `sqs`, `scaling`, `run` and `cost` are pure: they take `now` and their chance as arguments, import nothing
-//! but std, serde and each other downwards, and are shared by the engines. `report` imports run, cost and advise.
+//! `run` and `cost` are pure: they take `now` and their chance as arguments, and are shared by the engines.
 
 pub mod advise;
 pub mod cli;

@@ -1,6 +1,4 @@
-//! Scaling policies as pure state machines: `now` is an argument, nothing reads a clock.
-//!
-//! The local engine sleeps until [`Policy::due`] and resizes real processes; the simulator jumps there.
+#![doc = include_str!("../README.md")]
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@
 mod errors;
 mod read;
 mod reader;
+mod setters;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -298,6 +299,16 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 5, 6, 40, u32::MAX].map(longest), [2, 2, 4, 8, 32, 60, 60, 60]);
         assert_eq!(backoff.delay(5, 0.0), Duration::ZERO);
         assert_eq!(backoff.delay(2, 0.3), Duration::from_secs(2), "1.2 s is rounded up");
+    }
+
+    #[test]
+    fn the_environment_wins_over_what_the_code_sets() {
+        let code =
+            || Config::default().queue_url("jobs".to_owned()).concurrency(50).handler_timeout(Duration::from_secs(30));
+        let config = code().read(Host::Worker, &|_| None).expect("valid");
+        assert_eq!((config.worker.concurrency, config.handler_timeout), (50, Some(Duration::from_secs(30))));
+        let lookup = |name: &str| (name == "CONCURRENCY").then(|| "7".to_owned());
+        assert_eq!(code().read(Host::Worker, &lookup).expect("valid").worker.concurrency, 7);
     }
 
     fn worker(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {

@@ -1,36 +1,32 @@
-//! Twinscale: one SQS message handler, two ways to scale it.
+#![doc = include_str!("../README.md")]
 //!
 //! # How a message flows
 //!
 //! ```text
-//!                    ┌── twinscale-worker (EKS, KEDA) ──────────────────────┐
-//!                    │ worker: receive ─► room ─► batch ─► settle (deletes) │
-//! POST /send ─► SQS ─┤                              │                       │
-//!   (http)           │                       Handler::handle ─► Outcome     │
-//!                    │                              │                       │
-//!                    └── lambda-sqs (event source mapping) ── function ─────┘
-//!                      records ─► batch ─► partial batch response
+//!                    ┌── worker (EKS, KEDA) ────────────────────────────────┐
+//!                    │ receive ─► room ─► batch ─► settle (deletes)         │
+//! POST /send ─► SQS ─┤                      │                               │
+//!   (http)           │               Handler::handle ─► Outcome             │
+//!                    │                      │                               │
+//!                    └── function (event source mapping) ───────────────────┘
+//!                      records ─► batch ─► settle ─► partial batch response
 //! ```
 //!
 //! # Rooms, and who may import whom
 //!
 //! | room | may import |
 //! |---|---|
-//! | [`message`], [`metrics`], [`shutdown`], [`telemetry`], [`aws`] | nothing of ours |
-//! | [`handler`], [`sns`], [`trace`] | message |
-//! | [`queue`] | message, aws |
-//! | [`typed`] | handler, message |
-//! | [`journal`] | message, queue |
-//! | [`config`] | nothing of ours |
-//! | [`idempotency`] | config, aws |
-//! | [`batch`] | handler, message, sns, idempotency, trace |
-//! | [`http`] | message, queue, config, shutdown, trace |
-//! | [`worker`], [`function`], the binaries | any room above |
-//! | `compare` (feature of that name) | see its own page; the service never imports it |
-//!
-//! `tests/it/rooms.rs` keeps this table true. `src/` itself runs in production; [`compare`] is the laboratory.
-//!
-//! To run your own code, replace [`workload`]: it is the one file that a user edits.
+//! | `message`, `metrics`, `shutdown`, `telemetry`, `aws`, `config` | nothing of ours |
+//! | `handler`, `sns`, `trace` | message |
+//! | `queue` | message, aws |
+//! | `typed` | handler, message |
+//! | `journal` | message, queue |
+//! | `context` | config, aws |
+//! | `start` | config, context, telemetry |
+//! | `idempotency` | config, aws |
+//! | `batch` | handler, message, sns, idempotency, trace |
+//! | `http` | message, queue, config, context, shutdown, start, telemetry, trace |
+//! | `worker`, `function`, `one_binary` | any room above |
 
 #![cfg_attr(not(feature = "unstable"), allow(dead_code, unused_imports, unreachable_pub))]
 
