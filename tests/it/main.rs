@@ -15,7 +15,7 @@ mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// The laboratory's program, which is another package's: beside the service's binaries, and built where it is not there,
 /// as after `cargo test -p twinscale-service` in a fresh clone.
@@ -32,4 +32,25 @@ pub fn twinscale() -> &'static Path {
         }
         program
     })
+}
+
+/// Folder of `twinscale-worker`, `lambda-sqs` and `lambda-http` with the handler that ships, whatever handler stands in
+/// `src/handler.rs`: all of them are the example `workload`.
+pub static WORKLOAD: LazyLock<PathBuf> = LazyLock::new(|| {
+    let profile = Path::new(env!("CARGO_BIN_EXE_twinscale-worker")).parent().expect("a binary is in a folder");
+    let folder = profile.join("workload");
+    std::fs::create_dir_all(&folder).expect("a folder for the binaries");
+    for name in ["twinscale-worker", "lambda-sqs", "lambda-http"] {
+        // Another test process may have made it already.
+        match std::os::unix::fs::symlink(profile.join("examples/workload"), folder.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => panic!("{name}: {error}"),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    folder
+});
+
+/// One of them.
+pub fn workload(name: &str) -> PathBuf {
+    WORKLOAD.join(name)
 }

@@ -76,11 +76,7 @@ async fn a_worker_exports_sends_in_the_trace_of_the_caller_and_handlings_that_li
 async fn a_function_has_exported_its_spans_when_it_answers() {
     let (endpoint, taken, _serving) = collector().await;
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("WORK_WAIT", "1ms")];
-    let function = deploy(
-        env!("CARGO_BIN_EXE_lambda-sqs"),
-        &[&variables[..], &[("LOG_LEVEL", "info")]].concat(),
-        Settings::default(),
-    );
+    let function = deploy("lambda-sqs", &[&variables[..], &[("LOG_LEVEL", "info")]].concat(), Settings::default());
     let mut attribute = record(1);
     let value = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     attribute["messageAttributes"] = json!({ "traceparent": { "stringValue": value, "dataType": "String" } });

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod empirical;
+#[cfg(feature = "handler")]
+pub mod handler;
 
 pub use empirical::Empirical;
 

@@ -17,8 +17,8 @@ use super::{assert_nulls_are_named, command, queues, run, run_json, visible};
 use crate::function::deploy;
 use crate::worker::process::Process;
 
-const LAMBDA_SQS: &str = env!("CARGO_BIN_EXE_lambda-sqs");
-const LAMBDA_HTTP: &str = env!("CARGO_BIN_EXE_lambda-http");
+const LAMBDA_SQS: &str = "lambda-sqs";
+const LAMBDA_HTTP: &str = "lambda-http";
 
 /// A function behind a mapping on the queue `lambda`.
 pub fn map(server: &Arc<SqsServer>) -> Mapping {

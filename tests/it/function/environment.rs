@@ -15,7 +15,7 @@ use twinscale_work::{Wait, Work, body};
 use super::{deploy, event, eventually, id, named_by, record, with};
 use crate::worker::sqs::{Fault, Sqs};
 
-const LAMBDA_SQS: &str = env!("CARGO_BIN_EXE_lambda-sqs");
+const LAMBDA_SQS: &str = "lambda-sqs";
 
 fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(pid as i32), signal).expect("the process is ours and runs");

@@ -11,7 +11,7 @@ use twinscale_lab::processes::front::{Front, response};
 
 use super::deploy;
 
-const LAMBDA_HTTP: &str = env!("CARGO_BIN_EXE_lambda-http");
+const LAMBDA_HTTP: &str = "lambda-http";
 
 async fn front(variables: &[(&str, &str)]) -> (Front, Client) {
     let function = deploy(LAMBDA_HTTP, variables, Settings::default());

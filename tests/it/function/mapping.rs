@@ -19,7 +19,7 @@ use twinscale_work::body;
 use super::{deploy, eventually};
 use crate::worker::sqs::{Fault, Sqs};
 
-const LAMBDA_SQS: &str = env!("CARGO_BIN_EXE_lambda-sqs");
+const LAMBDA_SQS: &str = "lambda-sqs";
 
 struct Rig {
     sqs: Arc<Sqs>,

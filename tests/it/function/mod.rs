@@ -65,7 +65,7 @@ fn with(program: &str, variables: &[(&str, &str)], settings: Settings) -> Settin
         ("LOG_LEVEL", "off"),
     ];
     let variables = out_of_reach.iter().chain(variables).map(|(name, value)| ((*name).into(), (*value).into()));
-    Settings { program: program.into(), variables: variables.collect(), ..settings }
+    Settings { program: crate::workload(program), variables: variables.collect(), ..settings }
 }
 
 /// Waits until `so`, for ten seconds at most.

@@ -25,6 +25,7 @@ fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 fn stopped_by(signal: Signal, target: &str, program: &str) -> (ExitStatus, Vec<Pid>) {
     let mut command = Command::new(crate::twinscale());
     command.args(["compare", "--scenario", "article", "--speed", "5", "--target", target]);
+    command.arg("--bin-dir").arg(crate::WORKLOAD.as_path());
     let mut twinscale: Child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let at_work = eventually("the start of a child", || {
         let found = children(twinscale.id(), program);

@@ -6,7 +6,7 @@ mod killed;
 mod processes;
 mod scenarios;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::sync::{Mutex, MutexGuard};
 use twinscale_lab::processes::{Options, run};
@@ -21,10 +21,7 @@ pub async fn the_machine() -> MutexGuard<'static, ()> {
 }
 
 fn bin_dir() -> PathBuf {
-    let worker = Path::new(env!("CARGO_BIN_EXE_twinscale-worker"));
-    // All binaries of this package are built into one folder.
-    let _ = (env!("CARGO_BIN_EXE_lambda-sqs"), env!("CARGO_BIN_EXE_lambda-http"));
-    worker.parent().expect("a binary is in a folder").to_owned()
+    crate::WORKLOAD.clone()
 }
 
 pub fn scenario(name: &str) -> Scenario {

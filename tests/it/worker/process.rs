@@ -59,7 +59,7 @@ impl Process {
 }
 
 fn command(endpoint: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twinscale-worker"));
+    let mut command = Command::new(crate::workload("twinscale-worker"));
     command.env_clear().kill_on_drop(true).stdout(Stdio::null()).stderr(Stdio::null()).envs([
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_REGION", "us-east-1"),
