@@ -51,8 +51,8 @@ const IMPURE: &[&str] = &[
     "std::thread",
 ];
 
-/// Files of pure rooms that read a file for their callers.
-const READERS: &[&str] = &["crates/lab/src/cost/prices.rs"];
+/// Files in pure rooms that are not: one reads a file for its callers, one is the handler that does such work for real.
+const IMPURE_FILES: &[&str] = &["crates/lab/src/cost/prices.rs", "crates/work/src/handler.rs"];
 
 #[test]
 fn rooms_of_the_library_import_only_what_the_table_allows() {
@@ -87,7 +87,7 @@ fn no_crate_depends_upwards() {
 fn pure_rooms_read_no_clock_no_environment_and_no_chance() {
     let mut wrong = Vec::new();
     for room in PURE {
-        for file in sources(room).into_iter().filter(|file| !READERS.iter().any(|reader| file.ends_with(reader))) {
+        for file in sources(room).into_iter().filter(|file| !IMPURE_FILES.iter().any(|impure| file.ends_with(impure))) {
             let code = code(&file);
             wrong.extend(IMPURE.iter().filter(|word| code.contains(*word)).map(|w| format!("{}: {w}", file.display())));
         }

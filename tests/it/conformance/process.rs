@@ -115,8 +115,9 @@ fn the_process_of_a_host() {
 
 fn host(handler: impl Handler) {
     let code = twinscale::main(async |_: &Context| Ok(handler));
-    // A test process has no exit code of its own to give.
-    std::process::exit(i32::from(code != ExitCode::SUCCESS));
+    // A test cannot return an exit code, and one cannot be read: it can be compared with those that a host gives.
+    let known = [0, 64, 69, 70, 75].into_iter().find(|known| code == ExitCode::from(*known));
+    std::process::exit(known.map_or(1, i32::from));
 }
 
 /// A test that is killed leaves nobody behind.

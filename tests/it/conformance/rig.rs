@@ -149,6 +149,7 @@ impl Rig {
             ("HOST_PROGRAM", &program),
             ("HOST_LOG", &log),
             ("QUEUE_URL", &url),
+            ("HTTP_ADDR", "127.0.0.1:0"),
             // A short poll makes a short drain.
             ("WAIT_TIME_SECS", "1"),
             ("ATTEMPT_TIMEOUT_MS", "5000"),
