@@ -54,10 +54,14 @@ lint: ## formatting, clippy, all features and none
 agreement: build ## local against simulated, in full size and real time (20 minutes), and docs/agreement.md (AGREEMENT_SPEED=, BESIDE=)
 	AGREEMENT_TABLE=docs/agreement.md AGREEMENT_SPEED=$(AGREEMENT_SPEED) \
 	AGREEMENT_MACHINE="$$(uname -sm), $$(nproc) processors, $$(date -u +%F), release build, with $(BESIDE)" \
-	$(CARGO) test --release --locked --workspace --test it agreement -- --ignored --nocapture
+	$(CARGO) test --release --locked --workspace --examples --test it agreement -- --ignored --nocapture
 
 agreement-small: ## the same bounds in sizes and at speeds that take three minutes
-	$(CARGO) test --locked --workspace --all-features --test it agreement -- --ignored --nocapture
+	$(CARGO) test --locked --workspace --all-features --examples --test it agreement -- --ignored --nocapture
+
+package: ## every crate as it would be published: packaged, and built from its package
+	$(CARGO) package --workspace --exclude twinscale-service --locked --allow-dirty
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 
 deny: ## licences, sources and banned crates of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --debug --no-default-features
@@ -72,7 +76,7 @@ bench-peers: ## set up what people use instead, and measure the worker beside it
 
 chaos: ## 100,000 messages, processes killed at random, 5 % of the calls fail: nothing lost (SEED=, CHAOS_MESSAGES=, CHAOS_KILLS=)
 	CHAOS_MESSAGES=$(CHAOS_MESSAGES) CHAOS_KILLS=$(CHAOS_KILLS) SEED=$(SEED) \
-		$(CARGO) test --locked --workspace --all-features --test it chaos -- --nocapture --test-threads 1
+		$(CARGO) test --locked --workspace --all-features --examples --test it chaos -- --nocapture --test-threads 1
 
 fuzz: ## the fuzz targets, each for so many seconds (SECONDS=)
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install cargo-fuzz --locked --debug
@@ -89,4 +93,4 @@ pictures: compare ## the pictures of the README, from a real run
 	tests/browser/setup.sh
 	node target/browser/page.mjs --pictures docs/pictures $(OUT)/report.html
 
-.PHONY: help build agreement agreement-small page page-check pictures compare test test-setup test-deploy arm64 lint deny bench bench-peers chaos fuzz
+.PHONY: help build package agreement agreement-small page page-check pictures compare test test-setup test-deploy arm64 lint deny bench bench-peers chaos fuzz

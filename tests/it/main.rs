@@ -24,25 +24,33 @@ pub fn twinscale() -> &'static Path {
     PROGRAM.get_or_init(|| {
         let program = Path::new(env!("CARGO_BIN_EXE_twinscale-worker")).with_file_name("twinscale");
         if !program.exists() {
-            let mut cargo = Command::new(env!("CARGO"));
-            cargo
-                .args(["build", "--locked", "--workspace", "--bin", "twinscale"])
-                .current_dir(env!("CARGO_MANIFEST_DIR"));
-            assert!(cargo.status().expect("cargo starts").success(), "twinscale cannot be built");
+            build(&["--bin", "twinscale"]);
         }
         program
     })
+}
+
+/// Builds what a narrower `cargo test` has left out.
+fn build(what: &[&str]) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--workspace", "--all-features"]).args(what);
+    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo starts");
+    assert!(built.success(), "cargo build {what:?} failed");
 }
 
 /// Folder of `twinscale-worker`, `lambda-sqs` and `lambda-http` with the handler that ships, whatever handler stands in
 /// `src/handler.rs`: all of them are the example `workload`.
 pub static WORKLOAD: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = Path::new(env!("CARGO_BIN_EXE_twinscale-worker")).parent().expect("a binary is in a folder");
+    let workload = profile.join("examples/workload");
+    if !workload.exists() {
+        build(&["--example", "workload"]);
+    }
     let folder = profile.join("workload");
     std::fs::create_dir_all(&folder).expect("a folder for the binaries");
     for name in ["twinscale-worker", "lambda-sqs", "lambda-http"] {
         // Another test process may have made it already.
-        match std::os::unix::fs::symlink(profile.join("examples/workload"), folder.join(name)) {
+        match std::os::unix::fs::symlink(&workload, folder.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => panic!("{name}: {error}"),
             Ok(()) | Err(_) => {}
         }

@@ -4,9 +4,9 @@
 //! to a dead-letter queue, retention, the in-flight limit, and for FIFO queues group locks and deduplication. The
 //! local engine serves it over HTTP with bodies as payload; the simulator calls it with `()`.
 //!
-//! One slab holds the messages ([`slab`]), and a receipt handle is a slot with its generation, so current, stale and
+//! One slab holds the messages (`slab`), and a receipt handle is a slot with its generation, so current, stale and
 //! forged handles are told apart without a table of handles. One heap holds the timers of delay and visibility
-//! ([`timers`]); every call first lets what is due happen. What leaves by itself (dead letters, expired messages) waits
+//! (`timers`); every call first lets what is due happen. What leaves by itself (dead letters, expired messages) waits
 //! in [`Queue::departures`] for whoever owns the queue; what is received and deleted is returned by those calls.
 
 use std::collections::VecDeque;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::CommandError;
 use crate::processes::service::Bodies;
-use crate::scenario::{Scenario, Service};
+use crate::scenario::Scenario;
 
 /// A service of one's own, in place of the one that ships.
 #[derive(Args, Debug)]
@@ -53,7 +53,7 @@ impl OwnService {
             return Err(CommandError::Flag { flag, what });
         }
         if !given.is_empty() {
-            let mut service = scenario.service.take().unwrap_or_else(Service::default);
+            let mut service = scenario.service.take().unwrap_or_default();
             if self.service.is_some() || self.worker.is_some() {
                 service.service.clone_from(&self.service);
                 service.worker.clone_from(&self.worker);

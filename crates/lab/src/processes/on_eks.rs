@@ -45,12 +45,11 @@ pub async fn run(
         sender.all_ready(UP_WITHIN).await.map_err(LocalError::NotUp)?;
     }
     pods.all_ready(UP_WITHIN).await.map_err(LocalError::NotUp)?;
-    let way = match (&sender, &place.service) {
+    let address = sender.as_ref().and_then(|sender| sender.addresses().first().copied());
+    let client = address.map(Client::new);
+    let way = match (&client, &place.service) {
         (_, Some(service)) => Way::Queue(&queues, &service.bodies),
-        (Some(sender), None) => {
-            let address = sender.addresses().first().copied();
-            Way::Http(Client::new(address.ok_or_else(|| LocalError::NotUp("the sender".to_owned()))?))
-        }
+        (Some(client), None) => Way::Http(client),
         (None, None) => return Err(LocalError::NotUp("the sender".to_owned())),
     };
     let timeline = Timeline::begin(place.clock);

@@ -36,10 +36,10 @@ pub async fn run(
         Some(_) => None,
         None => Some(Front::bind(Function::new(hosts::front(scenario, queues.address(), place))).await?),
     };
-    let way = match (&front, &place.service) {
+    let client = front.as_ref().map(|front| Client::new(front.address()));
+    let way = match (&client, &place.service) {
         (_, Some(service)) => Way::Queue(&queues, &service.bodies),
-        (Some(front), None) => {
-            let client = Client::new(front.address());
+        (Some(client), None) => {
             // Warms the sender up, so that the load does not wait for it.
             if !client.is_ok("/").await {
                 return Err(LocalError::NotUp("lambda-http did not answer GET /".to_owned()));

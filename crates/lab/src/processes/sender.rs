@@ -20,7 +20,7 @@ const CHUNK_BYTES: u64 = 4 << 20;
 /// How messages come into the queue.
 pub enum Way<'a> {
     /// Through a process that serves `/send`.
-    Http(Client),
+    Http(&'a Client),
     /// By the queue itself: these bodies.
     Queue(&'a Queues, &'a Bodies),
 }
