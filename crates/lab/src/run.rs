@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod failure;
 mod seeds;
 
+pub use failure::{Cause, Failure};
 pub use seeds::{Band, Columns, Seeds};
 
 /// The version of this schema; a reader refuses another.

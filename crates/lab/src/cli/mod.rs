@@ -53,7 +53,7 @@ Examples:
   twinscale compare --scaled-object scaledobject.yaml           with your own KEDA settings
   twinscale report a/run.json b/run.json --out page             two runs on one page
 
-Exit codes: 0 all went well, 1 messages were lost or never drained, 64 bad input, 70 something broke, 130 stopped.";
+Exit codes: 0 all went well, 1 a target did not do its work, 64 bad input, 70 something broke, 130 stopped.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

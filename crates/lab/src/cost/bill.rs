@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Hosting, Options, Price, Prices};
 use crate::run::{Run, Target};
+use crate::scenario::Scenario;
 
 const DAY: f64 = 86_400.0;
 const DAYS: f64 = 30.0;
@@ -44,29 +45,33 @@ pub struct Line {
     pub source: String,
 }
 
-/// The worker's bill; `None` if the run has no such target.
+/// The worker's bill; `None` if the run has no such target, or settings that this version does not know.
 pub fn bill_eks(run: &Run, prices: &Prices) -> Option<Bill> {
     let options = &prices.options;
     let target = run.targets.eks.as_ref()?;
-    let days = Days::of(run, target, options);
-    let minimum = number(run, "/eks/keda/idleReplicaCount").unwrap_or(days.setting("/eks/keda/minReplicaCount"));
+    let scenario = run.settings()?;
+    let days = Days::of(&scenario, target, options);
+    let minimum = f64::from(scenario.eks.floor());
     let mut lines = Lines { prices, options, lines: Vec::new() };
     lines.pods(&days, minimum);
     lines.add("EKS control plane", DAYS * 24.0 * options.control_plane_share, &prices.eks_control_plane);
     let idle_polls = days.idle * minimum / POLL;
     // The HPA reads too, unless it gets what the operator saw, and never at no replicas.
-    let (poll, sync) = (days.setting("/eks/keda/pollingInterval"), days.setting("/eks/keda/hpa/syncPeriodSeconds"));
+    let keda = &scenario.eks.keda;
+    let poll = keda.polling_interval.as_secs_f64();
+    let sync = keda.hpa.sync_period.as_secs_f64();
     let reads_a_second = 1.0 / poll.max(1.0) + if minimum > 0.0 { 1.0 / sync.max(1.0) } else { 0.0 };
     let reads = target.usage.queue_reads.unwrap_or(0) as f64 + days.idle * reads_a_second;
     lines.queue(&days, idle_polls, Some(reads));
     Some(lines.total(&days))
 }
 
-/// The function's bill; `None` if the run has no such target.
+/// The function's bill; `None` if the run has no such target, or settings that this version does not know.
 pub fn bill_lambda(run: &Run, prices: &Prices) -> Option<Bill> {
     let options = &prices.options;
     let target = run.targets.lambda.as_ref()?;
-    let days = Days::of(run, target, options);
+    let scenario = run.settings()?;
+    let days = Days::of(&scenario, target, options);
     let mut lines = Lines { prices, options, lines: Vec::new() };
     let duration = if options.arm { &prices.lambda_arm } else { &prices.lambda_x86 };
     match target.usage.instance_seconds {
@@ -74,7 +79,7 @@ pub fn bill_lambda(run: &Run, prices: &Prices) -> Option<Bill> {
         None => lines.add("Lambda duration", days.month(target.usage.gb_seconds.unwrap_or(0.0)), duration),
     }
     lines.add("Lambda requests", days.month(target.usage.invocations.unwrap_or(0) as f64), &prices.lambda_requests);
-    let provisioned = number(run, "/lambda/mapping/ProvisionedPollerConfig/MinimumPollers");
+    let provisioned = scenario.lambda.mapping.provisioned.as_ref().map(|pollers| f64::from(pollers.minimum_pollers));
     if let Some(minimum) = provisioned {
         let hours = (target.usage.poller_seconds.unwrap_or(0.0) + days.idle * minimum) / 3600.0;
         lines.add("Provisioned pollers", days.month(hours), &prices.poller);
@@ -86,7 +91,7 @@ pub fn bill_lambda(run: &Run, prices: &Prices) -> Option<Bill> {
 
 /// A run, and the idle rest of its day.
 struct Days<'a> {
-    run: &'a Run,
+    scenario: &'a Scenario,
     target: &'a Target,
     /// Seconds of a day that the run does not fill.
     idle: f64,
@@ -95,26 +100,18 @@ struct Days<'a> {
 }
 
 impl<'a> Days<'a> {
-    fn of(run: &'a Run, target: &'a Target, options: &Options) -> Self {
+    fn of(scenario: &'a Scenario, target: &'a Target, options: &Options) -> Self {
         let last = target.samples.last().map(|sample| sample.t);
         let length = target.floor_seconds.or(target.drain_seconds).or(last).unwrap_or(0.0);
         if options.even_load && length > 0.0 {
-            return Self { run, target, idle: 0.0, a_month: DAYS * DAY / length };
+            return Self { scenario, target, idle: 0.0, a_month: DAYS * DAY / length };
         }
-        Self { run, target, idle: (DAY - length).max(0.0), a_month: DAYS * DAY / length.max(DAY) }
+        Self { scenario, target, idle: (DAY - length).max(0.0), a_month: DAYS * DAY / length.max(DAY) }
     }
 
     fn month(&self, a_day: f64) -> f64 {
         a_day * self.a_month
     }
-
-    fn setting(&self, pointer: &str) -> f64 {
-        number(self.run, pointer).unwrap_or(0.0)
-    }
-}
-
-fn number(run: &Run, pointer: &str) -> Option<f64> {
-    run.scenario.pointer(pointer)?.as_f64()
 }
 
 struct Lines<'a> {
@@ -146,9 +143,10 @@ impl Lines<'_> {
     /// Lambda Managed Instances: EC2 by the hour, never fewer than three, and Lambda's fee on it.
     fn managed_instances(&mut self, days: &Days<'_>, seconds: f64) {
         let name = self.options.managed_instance.clone();
-        let environments = days.setting("/lambda/managed/min_environments");
-        let minimum =
-            (environments / days.setting("/lambda/managed/environments_per_instance").max(1.0)).ceil().max(3.0);
+        let managed = days.scenario.lambda.managed.as_ref();
+        let least =
+            managed.map_or(0, |managed| managed.min_environments.div_ceil(managed.environments_per_instance.max(1)));
+        let minimum = f64::from(least.max(3));
         let hours = days.month((seconds + days.idle * minimum) / 3600.0);
         let usd = self.instances(format!("Managed Instances, {name}"), &name, hours, 0.0);
         self.add("Managed Instances fee", usd, &self.prices.managed_instances_fee);
@@ -156,7 +154,9 @@ impl Lines<'_> {
 
     /// Pods by themselves on Fargate, or packed on nodes as many as are needed at each moment.
     fn pods(&mut self, days: &Days<'_>, minimum: f64) {
-        let (vcpu, gib) = (days.setting("/eks/pod/cpu_limit"), days.setting("/eks/pod/memory_mib") / 1024.0);
+        let pod = &days.scenario.eks.pod;
+        let vcpu = pod.cpu_limit;
+        let gib = f64::from(pod.memory_mib) / 1024.0;
         let pods = days.target.usage.pod_seconds.unwrap_or(0.0) + days.idle * minimum;
         match &self.options.hosting {
             Hosting::Fargate => {
@@ -183,8 +183,7 @@ impl Lines<'_> {
 
     /// Requests to SQS. Empty receives and what KEDA reads stand by themselves: they are the price of waiting.
     fn queue(&mut self, days: &Days<'_>, idle_polls: f64, keda_reads: Option<f64>) {
-        let fifo = days.run.scenario.pointer("/queue/fifo").and_then(serde_json::Value::as_bool).unwrap_or(false);
-        let price = if fifo { &self.prices.sqs_fifo } else { &self.prices.sqs_standard };
+        let price = if days.scenario.queue.fifo { &self.prices.sqs_fifo } else { &self.prices.sqs_standard };
         let requests = &days.target.requests;
         let used = [requests.send, requests.receive, requests.delete, requests.change_visibility];
         let used: u64 = used.iter().flatten().sum();

@@ -121,6 +121,15 @@ fn managed_instances_are_billed_by_the_hour_with_lambda_s_fee_and_never_fewer_th
 }
 
 #[test]
+fn a_run_whose_settings_have_other_names_has_no_bill_in_place_of_a_smaller_one() {
+    let target = || Some(Target { floor_seconds: Some(86_400.0), ..Target::default() });
+    let mut run = run(target(), target());
+    run.scenario["eks"]["pod"] = serde_json::json!({ "cpus": 1.0, "memory": 1792 });
+    assert_eq!(bill_eks(&run, &prices()), None);
+    assert_eq!(bill_lambda(&run, &prices()), None);
+}
+
+#[test]
 fn pollers_fargate_logs_and_the_free_tier_have_their_lines() {
     let target = || Target {
         messages: Messages { sent: 1_000_000, done: 1_000_000, ..Messages::default() },

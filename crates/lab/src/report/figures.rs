@@ -36,14 +36,15 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Thirty days of each target, each day with the run in it, in the order of [`Run::targets`]. `None` where the run
-/// does not know what was used.
+/// does not know what was used, or where the target failed: half a day's work has no price that can be compared.
 pub fn bills(run: &Run, prices: &Prices) -> Vec<Option<Bill>> {
     let bill = |(name, target): (&str, &Target)| match name {
         "eks" => target.usage.pod_seconds.and_then(|_| bill_eks(run, prices)),
         // Managed Instances are billed by the instance.
         _ => target.usage.gb_seconds.or(target.usage.instance_seconds).and_then(|_| bill_lambda(run, prices)),
     };
-    run.targets.iter().map(bill).collect()
+    let all = run.targets.iter().zip(run.failures());
+    all.map(|(target, failure)| if failure.is_some() { None } else { bill(target) }).collect()
 }
 
 /// The share of its capacity that a target worked with, until the end of its samples: what is left idled.
@@ -118,7 +119,7 @@ fn measured(run: &Run) -> Vec<Figure> {
         ("rejected", |t| (t.messages.rejected > 0).then(|| count(t.messages.rejected))),
         ("retried", |t| t.messages.retried.filter(|n| *n > 0).map(count)),
         ("duplicates", |t| t.messages.duplicates.filter(|n| *n > 0).map(count)),
-        ("drained after", |t| t.drain_seconds.map(seconds)),
+        ("drained after", |t| t.drain_seconds.filter(|_| t.messages.done > 0).map(seconds)),
         ("at the floor after", |t| t.floor_seconds.map(seconds)),
         ("latency p50", |t| t.latency_seconds.map(|l| seconds(l.p50))),
         ("latency p95", |t| t.latency_seconds.map(|l| seconds(l.p95))),

@@ -2,7 +2,7 @@
 
 use super::figures::{bills, count, seconds, title, usd};
 use crate::cost::{Bill, Prices};
-use crate::run::{Run, Target};
+use crate::run::{Failure, Run, Target};
 
 #[cfg(test)]
 mod tests;
@@ -15,14 +15,28 @@ struct Side<'a> {
     name: &'static str,
     target: &'a Target,
     bill: Option<Bill>,
+    failure: Option<Failure>,
 }
 
 /// The verdict on a run, sentence by sentence.
 pub fn verdict(run: &Run, prices: &Prices) -> Vec<String> {
-    let sides = run.targets.iter().zip(bills(run, prices));
-    let sides: Vec<_> = sides.map(|((name, target), bill)| Side { name: title(name), target, bill }).collect();
+    let sides = run.targets.iter().zip(bills(run, prices)).zip(run.failures());
+    let sides: Vec<_> =
+        sides.map(|(((name, target), bill), failure)| Side { name: title(name), target, bill, failure }).collect();
+    let failed: Vec<String> = sides.iter().filter_map(failed).collect();
     let sentences = match &sides[..] {
         [] => vec!["Nothing ran.".to_owned()],
+        // What did not do its work has no time and no price that could be compared.
+        some if !failed.is_empty() => {
+            let mut told = vec![if some.len() > 1 { "There is no winner." } else { "There is no verdict." }.to_owned()];
+            told.extend(failed);
+            for side in some.iter().filter(|side| side.failure.is_none()) {
+                told.extend([ended(side), tail_of(side), costs(side)]);
+            }
+            told.extend(some.iter().map(capacity));
+            told.push(safety(some));
+            told
+        }
         [one] => vec![ended(one), tail_of(one), capacity(one), costs(one), safety(&sides)],
         [a, b, ..] => vec![
             winners(a, b),
@@ -37,6 +51,11 @@ pub fn verdict(run: &Run, prices: &Prices) -> Vec<String> {
         ],
     };
     sentences.into_iter().filter(|sentence| !sentence.is_empty()).collect()
+}
+
+/// Why a target is out of the contest.
+fn failed(side: &Side) -> Option<String> {
+    side.failure.as_ref().map(|why| format!("{} failed: {why}.", side.name))
 }
 
 /// Which of two figures is the lower one.

@@ -32,6 +32,8 @@ pub(super) struct Books {
     pub done: u64,
     pub rejected: u64,
     pub expired: u64,
+    /// Deleted although they had failed.
+    pub discarded: u64,
     pub retried: u64,
     /// Messages given back unfinished.
     pub given_back: u64,
@@ -56,6 +58,7 @@ impl Books {
             done: 0,
             rejected: 0,
             expired: 0,
+            discarded: 0,
             retried: 0,
             given_back: 0,
             redelivered: 0,
@@ -72,7 +75,7 @@ impl Books {
 
     /// Messages whose fate is open.
     pub(super) fn open(&self) -> u64 {
-        self.sent - self.done - self.rejected - self.expired
+        self.sent - self.done - self.rejected - self.expired - self.discarded
     }
 
     /// A message was deleted after it was done.
@@ -103,7 +106,7 @@ impl Books {
             retried: Some(self.retried),
             rejected: self.rejected,
             duplicates: Some(self.redelivered.saturating_sub(explained)),
-            lost: Some(self.expired),
+            lost: Some(self.expired + self.discarded),
             unaccounted: None,
         }
     }

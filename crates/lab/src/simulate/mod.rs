@@ -144,12 +144,15 @@ fn story(mut stage: Stage, host: &impl Host, ended: Option<Duration>) -> Target 
         let why = if stage.is_stuck() { STUCK } else { "the queue had not drained at the scenario's limit" };
         unavailable.insert("drain_seconds".to_owned(), why.to_owned());
     }
+    if over && stage.books.last_delete.is_none() {
+        unavailable.insert("drain_seconds".to_owned(), "nothing was done or rejected by a handler".to_owned());
+    }
     if ended.is_none() {
         unavailable.insert("floor_seconds".to_owned(), "capacity was not back at the scenario's limit".to_owned());
     }
     Target {
         messages: stage.books.messages(),
-        drain_seconds: over.then(|| stage.books.last_delete.map_or(0.0, since_first)),
+        drain_seconds: stage.books.last_delete.filter(|_| over).map(since_first),
         floor_seconds: ended.map(since_first),
         floor_simulated: true,
         latency_seconds: stage.books.latency(),

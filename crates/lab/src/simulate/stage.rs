@@ -198,7 +198,8 @@ impl<'a> Stage<'a> {
             if let Ok(Some(deleted)) = self.queue.delete(self.now, message.handle) {
                 match message.fate {
                     Fate::Reject => self.books.rejected += 1,
-                    Fate::Done | Fate::Retry => self.books.done(self.now.saturating_sub(deleted.sent_at)),
+                    Fate::Retry => self.books.discarded += 1,
+                    Fate::Done => self.books.done(self.now.saturating_sub(deleted.sent_at)),
                 }
             }
         }

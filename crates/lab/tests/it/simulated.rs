@@ -104,6 +104,50 @@ fn what_can_never_drain_ends_by_itself_and_says_so() {
     assert!(said.contains("10 of the messages"), "{said}");
 }
 
+#[test]
+fn a_target_that_failed_has_no_bill_and_no_winner_and_the_reason_is_told() {
+    for (file, args, reason) in [
+        (
+            "messages = 50",
+            &["--work", "40s"][..],
+            "Lambda failed: not one of 50 messages was done: the function's timeout of 30s is shorter than the handler's 40s",
+        ),
+        (
+            "messages = 50\nwork = { reject_share = 1.0 }",
+            &[],
+            "50 messages was done: reject_share = 1 rejects every message",
+        ),
+        (
+            "messages = 50\nwork = { retry_share = 1.0 }",
+            &[],
+            "50 messages was done: retry_share = 1 retries every message",
+        ),
+        (
+            "messages = 5000\nload = { shape = 'steady', rate = 1.0 }",
+            &["--limit", "10m"],
+            "of 5000 messages were done when the run ended",
+        ),
+        (
+            "messages = 200\nwork = { retry_share = 0.2 }\nlambda.mapping = { ReportBatchItemFailures = false }",
+            &[],
+            "without ReportBatchItemFailures Lambda deletes the messages that failed",
+        ),
+    ] {
+        let output = scenario(file, args);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{file}: {said}");
+        assert!(said.contains(reason), "{file}: {said}");
+        assert!(said.contains("There is no winner.") && !said.contains(" won "), "{file}: {said}");
+        assert!(!said.contains("drained after 0.0 s"), "{file}: {said}");
+    }
+}
+
+#[test]
+fn failures_that_the_scenario_tells_of_are_no_failure_of_the_target() {
+    let output = compare(&["--scenario", "failures"]);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+}
+
 /// The bytes of a scenario's run.json.
 fn run_json(args: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");

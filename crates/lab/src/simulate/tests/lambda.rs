@@ -132,6 +132,15 @@ fn without_partial_responses_failed_messages_are_deleted_with_the_rest() {
         target.usage.invocations.expect("counted")
     };
     assert!(retried(true) > retried(false), "a success deletes all: nothing comes back");
+    let deleted = function(|s| {
+        s.work.retry_share = 0.5;
+        s.lambda.mapping.report_batch_item_failures = false;
+    });
+    let messages = deleted.messages;
+    let lost = messages.lost.expect("counted");
+    // A retry that is visible again before its batch has ended is received anew, and its old handle deletes nothing.
+    assert!(lost > 0 && messages.retried.is_some_and(|retried| retried >= lost), "{messages:?}");
+    assert_eq!(messages.done + messages.rejected + lost, messages.sent, "what failed and was deleted is lost");
 }
 
 #[test]
