@@ -29,7 +29,7 @@ compare: build ## one workload through both targets, one table, out/run.json (SC
 
 test: test-setup ## set up what the tests need, and run them: all that wants no root and no container tool
 	$(CARGO) test --locked --workspace --all-features
-	TWINSCALE=target/debug/twinscale tests/deploy/parts.sh tools terraform template kubernetes
+	TWINSCALE=target/debug/twinscale tests/deploy/parts.sh tools terraform template kubernetes combinations
 
 test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the protocol tests
 	crates/sqs/tests/clients/setup.sh

@@ -77,11 +77,11 @@ variable "create_keda" {
 variable "keda_chart_version" {
   description = "Version of KEDA's Helm chart, which is KEDA's own version. Only for create_keda."
   type        = string
-  default     = "2.20.2"
+  default     = "2.21.0"
 
   validation {
     condition     = can(regex("^2\\.[0-9]+\\.[0-9]+$", var.keda_chart_version))
-    error_message = "keda_chart_version: a whole version of KEDA 2, such as 2.20.2."
+    error_message = "keda_chart_version: a whole version of KEDA 2, such as 2.21.0."
   }
 }
 

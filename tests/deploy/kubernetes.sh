@@ -26,7 +26,7 @@ check() {
     "$tools/crds/bin/python" "$here/jobs.py" "$rendered" > "$rendered.jobs"
     [ ! -s "$rendered.jobs" ] || "$checks/kubernetes-validate" -k 1.32 --strict "$rendered.jobs" > "$work/kubernetes.log" 2>&1 \
         || { grep -v passed "$work/kubernetes.log" && fail "the jobs of $rendered are not what Kubernetes 1.32 accepts"; }
-    "$tools/crds/bin/python" "$here/crd_check.py" "$rendered"
+    "$tools/crds/bin/python" "$here/crd_check.py" "$tools/keda-crds" "$rendered"
 }
 
 for overlay in $(overlays); do

