@@ -34,11 +34,14 @@ test: test-setup ## set up what the tests need, and run them: all that wants no 
 test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the protocol tests
 	crates/sqs/tests/clients/setup.sh
 
-test-deploy: build-twinscale $(STATE) ## the rest: images, and both targets deployed to an emulator of AWS (docker, or podman as root)
-	tests/deploy/parts.sh tools image emulator
+test-needs:
+	tests/deploy/parts.sh needs
+
+test-deploy: test-needs build $(STATE) ## the rest: images, and both targets deployed to an emulator of AWS (docker, or podman as root)
+	TWINSCALE=target/$(PROFILE)/twinscale tests/deploy/parts.sh tools image emulator
 
 arm64: build ## the worker for arm64, cross-built on x86_64 and run under qemu (as root; ARM64_PROFILE=dev is faster)
-	tests/deploy/parts.sh tools arm64
+	TWINSCALE=target/$(PROFILE)/twinscale tests/deploy/parts.sh tools arm64
 
 # What terraform would have made, which the emulator's roles are taken from. `make test` leaves it behind.
 $(STATE): $(wildcard terraform/*.tf terraform/examples/*) deploy/settings.yaml
@@ -93,4 +96,4 @@ pictures: compare ## the pictures of the README, from a real run
 	tests/browser/setup.sh
 	node target/browser/page.mjs --pictures docs/pictures $(OUT)/report.html
 
-.PHONY: help build package agreement agreement-small page page-check pictures compare test test-setup test-deploy arm64 lint deny bench bench-peers chaos fuzz
+.PHONY: help test-needs build package agreement agreement-small page page-check pictures compare test test-setup test-deploy arm64 lint deny bench bench-peers chaos fuzz

@@ -5,6 +5,9 @@ resource "aws_dynamodb_table" "keys" {
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "id"
 
+  # An apply without -var idempotency=true would take the table, and with it what has had its effect.
+  deletion_protection_enabled = var.protect_table
+
   attribute {
     name = "id"
     type = "S"

@@ -21,7 +21,11 @@ locals {
 
   may_use_key = [for key in compact([var.kms_key_arn]) : {
     Sid = "Key", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = key
+    # Of these queues and this table: to nobody by itself.
+    Condition = { StringEquals = { "kms:ViaService" = [for service in ["dynamodb", "sqs"] : "${service}.${var.region}.${local.suffix_of_aws}"] } }
   }]
+
+  suffix_of_aws = startswith(var.region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com"
 
   may_read_age = var.scale_on_message_age ? [{
     Sid = "Age", Effect = "Allow", Action = ["cloudwatch:GetMetricData"], Resource = "*" # CloudWatch has nothing finer

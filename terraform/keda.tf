@@ -1,19 +1,19 @@
 # KEDA itself, where the cluster has none (`create_keda = true`).
+# The cluster is asked with and without it: a provider that loses its address once the switch is gone could not take the
+# release away again.
 data "aws_eks_cluster" "this" {
-  count = var.create_keda ? 1 : 0
-  name  = var.cluster_name
+  name = var.cluster_name
 }
 
 data "aws_eks_cluster_auth" "this" {
-  count = var.create_keda ? 1 : 0
-  name  = var.cluster_name
+  name = var.cluster_name
 }
 
 provider "helm" {
   kubernetes = {
-    host                   = one(data.aws_eks_cluster.this[*].endpoint)
-    cluster_ca_certificate = try(base64decode(data.aws_eks_cluster.this[0].certificate_authority[0].data), null)
-    token                  = one(data.aws_eks_cluster_auth.this[*].token)
+    host                   = data.aws_eks_cluster.this.endpoint
+    cluster_ca_certificate = try(base64decode(data.aws_eks_cluster.this.certificate_authority[0].data), null)
+    token                  = data.aws_eks_cluster_auth.this.token
   }
 }
 

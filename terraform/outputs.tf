@@ -28,6 +28,14 @@ output "role_arns" {
   value       = { for key, role in aws_iam_role.pod : key => role.arn }
 }
 
+output "keda_identity" {
+  description = "With IRSA and a KEDA that was there before: the commands that give its operator the role. Null where nothing is to do."
+  value = var.identity == "irsa" && !var.create_keda && local.own_keda_role ? join("\n", [
+    "kubectl -n ${var.keda_namespace} annotate --overwrite serviceaccount ${var.keda_service_account} eks.amazonaws.com/role-arn=${aws_iam_role.pod["scale"].arn}",
+    "kubectl -n ${var.keda_namespace} rollout restart deployment keda-operator",
+  ]) : null
+}
+
 output "dashboard" {
   description = "Name of the CloudWatch dashboard that shows both targets."
   value       = aws_cloudwatch_dashboard.twins.dashboard_name

@@ -137,6 +137,12 @@ variable "idempotency" {
   default     = false
 }
 
+variable "protect_table" {
+  description = "Deletion protection of the idempotency table. Apply with false before destroying it."
+  type        = bool
+  default     = true
+}
+
 variable "kms_key_arn" {
   description = "A customer managed key for the queues and the idempotency table. When null, AWS's own keys encrypt them, at no charge."
   type        = string

@@ -87,3 +87,14 @@ run "a_customer_managed_key_encrypts_the_table_too" {
     error_message = "The table must use the key."
   }
 }
+
+run "the_table_is_protected_from_an_apply_without_its_switch" {
+  variables {
+    idempotency = true
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.keys[0].deletion_protection_enabled
+    error_message = "An apply that forgets the switch would take the table."
+  }
+}

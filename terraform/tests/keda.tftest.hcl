@@ -11,8 +11,28 @@ variables {
 
 run "a_cluster_that_has_keda_is_left_alone" {
   assert {
-    condition     = length(helm_release.keda) == 0 && length(data.aws_eks_cluster.this) == 0
-    error_message = "Nothing must be installed, and the cluster not be asked, without create_keda."
+    condition     = length(helm_release.keda) == 0 && output.keda_identity == null
+    error_message = "Nothing must be installed, nor anything be left to do, without create_keda."
+  }
+}
+
+# The provider of a release keeps its address when the switch is gone, or the release could not be taken away.
+run "the_cluster_is_known_without_the_switch" {
+  assert {
+    condition     = data.aws_eks_cluster.this.name == var.cluster_name && data.aws_eks_cluster_auth.this.name == var.cluster_name
+    error_message = "The helm provider would lose its cluster with create_keda."
+  }
+}
+
+run "with_irsa_an_operator_that_is_there_has_to_be_told_its_role" {
+  variables {
+    identity          = "irsa"
+    oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/ABC"
+  }
+
+  assert {
+    condition     = strcontains(output.keda_identity, "annotate --overwrite serviceaccount keda-operator eks.amazonaws.com/role-arn=${aws_iam_role.pod["scale"].arn}")
+    error_message = "Without the annotation the operator has no identity."
   }
 }
 

@@ -4,14 +4,18 @@ base=docker.io/library/rust:1.95-bookworm # as in eks/Dockerfile
 
 if docker info > /dev/null 2>&1; then
     containers=docker
-elif command -v podman buildah > /dev/null && [ "$(id -u)" = 0 ]; then
+elif [ "$(id -u)" = 0 ]; then
     containers=podman
+    for tool in podman buildah catatonit; do
+        command -v "$tool" > /dev/null || [ -x "/usr/libexec/podman/$tool" ] || fail "$tool is not here: apt-get install podman buildah catatonit runc, or start docker"
+    done
+    runtime=$(basename "$(command -v crun || command -v runc || fail "neither crun nor runc is here: apt-get install runc")")
     # What a container inside a container may do: no systemd, no journal, and the limits that it has itself.
     cat > "$work/containers.conf" <<C
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
-runtime = "runc"
+runtime = "$runtime"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 C
@@ -51,7 +55,7 @@ build() {
         # Builds in this repository's target folder: what was compiled for the image serves `sam build` and a second run.
         buildah images -q "$base" > /dev/null 2>&1 || stand_in
         left_out "image: built on this machine's own toolchain, since no container registry is in reach for $base"
-        buildah bud --layers --pull-never --runtime runc --network host -v /usr:/usr:ro -v "$HOME/.rustup":/root/.rustup:ro \
+        buildah bud --layers --pull-never --runtime "$runtime" --network host -v /usr:/usr:ro -v "$HOME/.rustup":/root/.rustup:ro \
             -v "$HOME/.cargo/registry":/root/.cargo/registry:O -v "$PWD/target":/src/target "${@:3}" \
             -f eks/Dockerfile --target "$target" -t "$tag" . > "$work/build.log" 2>&1 || { tail -30 "$work/build.log" && return 1; }
     fi

@@ -63,7 +63,7 @@ if [ "$containers" = podman ] && [ -e "$work/state.json" ]; then
     push() { podman push --quiet --tls-verify=false --creds "$credentials" "$1" "docker://$pushed:0.1.0" > "$work/push.log" 2>&1; }
     push localhost/twinscale-worker:local || { cat "$work/push.log" && fail "podman push"; }
     printf 'FROM localhost/twinscale-worker:local\nLABEL another=image\n' \
-        | buildah bud -q --pull-never --runtime runc -t localhost/twinscale-another:local -f - "$here" > /dev/null
+        | buildah bud -q --pull-never --runtime "$runtime" -t localhost/twinscale-another:local -f - "$here" > /dev/null
     if push localhost/twinscale-another:local; then fail "the registry took a second image by the same tag"; fi
     grep -qi 'immutable\|already exists' "$work/push.log" || { cat "$work/push.log" && fail "the second push failed for another reason"; }
     say "registry: pushed as $pushed:0.1.0; a second image by that tag was refused"

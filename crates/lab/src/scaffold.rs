@@ -262,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         Project { folder: &folder.path().join("orders"), library: None }.write().expect("written");
         let kustomization =
-            std::fs::read_to_string(folder.path().join("orders/eks/overlays/production/kustomization.yaml"));
+            std::fs::read_to_string(folder.path().join("orders/eks/overlays/production/target/kustomization.yaml"));
         assert!(kustomization.expect("there").contains("namespace: orders"));
         let dockerfile = std::fs::read_to_string(folder.path().join("orders/eks/Dockerfile")).expect("there");
         for not_there in ["crates/", "twinscale-service", "lab-build"] {

@@ -6,8 +6,10 @@
 
 mod command;
 mod documents;
+mod egress;
 mod function;
 mod kubernetes;
+mod namespaces;
 mod permissions;
 mod pods;
 mod queues;
@@ -102,6 +104,7 @@ pub fn validate(inputs: &Inputs) -> Vec<Finding> {
     if let Some(function) = &function {
         function::check(function, &in_template, &mut findings);
     }
+    namespaces::check(inputs, &cluster, &mut findings);
     permissions::check(inputs, &cluster, &mut findings);
     twins::check(inputs, &pods, function.as_ref(), &in_terraform, &in_template, &mut findings);
     findings.0.sort();

@@ -177,7 +177,8 @@ impl Front {
                 Err(format!("it wants its SEND_TOKEN, and not this one ({})", answer.told()))
             }
             (StatusCode::FORBIDDEN, _) => Err(format!(
-                "it refuses these credentials: they need lambda:InvokeFunctionUrl, or the token of HttpAuth=NONE ({})",
+                "it refuses these credentials: they need lambda:InvokeFunctionUrl and lambda:InvokeFunction, or the token of \
+                 HttpAuth=NONE ({})",
                 answer.told()
             )),
             (StatusCode::NOT_FOUND, Some(_)) => {

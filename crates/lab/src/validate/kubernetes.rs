@@ -13,6 +13,8 @@ pub(super) struct Cluster<'a> {
 pub(super) struct Pod<'a> {
     /// `Deployment/worker`.
     pub at: String,
+    /// The pod's labels.
+    pub labels: &'a Value,
     /// The pod's spec.
     pub spec: &'a Value,
     /// The container that has the `QUEUE_URL`.
@@ -78,6 +80,7 @@ impl<'a> Cluster<'a> {
         };
         Some(Pod {
             at: format!("{}/{name}", owner["kind"].as_str().unwrap_or_default()),
+            labels: &template["metadata"]["labels"],
             spec: &template["spec"],
             container,
             environment,

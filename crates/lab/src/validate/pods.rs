@@ -23,13 +23,14 @@ pub(super) fn check(pod: &Pod, cluster: &Cluster, queues: &[Queue], findings: &m
             return;
         }
     };
+    super::egress::check(pod, cluster, findings);
     if !pod.receives() {
         return;
     }
     check_grace_period(pod, &config, findings);
     check_cpu(pod, findings);
     if pod.scaler.is_some() {
-        check_scaler(pod, &config.worker, findings);
+        check_scaler(pod, cluster, &config.worker, findings);
         check_evictions(pod, &config.worker, queues, findings);
     } else if cluster.of_kind("ScaledObject").next().is_some() {
         findings.warning("no-scaler", &pod.at, "it receives, and no ScaledObject scales it");
@@ -79,7 +80,7 @@ fn check_cpu(pod: &Pod, findings: &mut Findings) {
     }
 }
 
-fn check_scaler(pod: &Pod, worker: &WorkerConfig, findings: &mut Findings) {
+fn check_scaler(pod: &Pod, cluster: &Cluster, worker: &WorkerConfig, findings: &mut Findings) {
     if pod.replicas.is_some() && pod.scaler.is_some_and(|scaler| scaler["kind"] == "ScaledObject") {
         findings.warning(
             "replicas",
@@ -87,6 +88,7 @@ fn check_scaler(pod: &Pod, worker: &WorkerConfig, findings: &mut Findings) {
             "spec.replicas resets what the HPA decided, with every apply: leave it out",
         );
     }
+    check_authentication(pod, cluster, findings);
     let Some(trigger) = pod.trigger() else {
         findings.warning("no-trigger", &pod.at, "its scaler has no aws-sqs-queue trigger");
         return;
@@ -121,6 +123,19 @@ fn check_scaler(pod: &Pod, worker: &WorkerConfig, findings: &mut Findings) {
                 if length > holds { "too few pods" } else { "pods that are half idle" }
             ),
         );
+    }
+}
+
+/// A scaler whose trigger names what is not there never scales.
+fn check_authentication(pod: &Pod, cluster: &Cluster, findings: &mut Findings) {
+    let triggers = pod.scaler.and_then(|scaler| scaler["spec"]["triggers"].as_array()).into_iter().flatten();
+    for reference in triggers.map(|trigger| &trigger["authenticationRef"]).filter(|r| r["kind"].is_null()) {
+        let Some(name) = reference["name"].as_str() else { continue };
+        if !cluster.of_kind("TriggerAuthentication").any(|auth| auth["metadata"]["name"] == name) {
+            let message =
+                format!("a trigger names the TriggerAuthentication {name}, which is not there: KEDA would never scale");
+            findings.error("authentication", &pod.at, message);
+        }
     }
 }
 

@@ -35,6 +35,9 @@ fn a_mistake_in_a_pod_is_named() {
         ("twins", "ConfigMap/settings/data/BACKOFF_BASE_SECS", json!("2")),
         ("twins", "Deployment/worker/spec/template/spec/containers/0/env/HANDLER_TIMEOUT_MS", json!("20000")),
         ("ports", "Deployment/worker/spec/template/spec/containers/0/livenessProbe/httpGet/port", json!(9090)),
+        ("authentication", "ScaledObject/worker/spec/triggers/0/authenticationRef/name", json!("nobody")),
+        ("namespace", "ServiceAccount/worker/metadata/namespace", json!("orders")),
+        ("egress", "ConfigMap/settings/data/ORDERS_URL", json!("postgres://orders.db/orders")),
     ] {
         let mut inputs = rendered();
         set_in_cluster(&mut inputs, path, value);
@@ -185,6 +188,27 @@ fn nor_does_it_when_the_service_account_names_its_role() {
     let role = json!({"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/twinscale-consume"});
     set_in_cluster(&mut inputs, "ServiceAccount/worker/metadata/annotations", role);
     names(&inputs, "keda-role", "the role that the worker's service account names");
+}
+
+#[test]
+fn identities_of_another_namespace_are_named() {
+    let mut inputs = rendered();
+    for object in &mut inputs.kubernetes {
+        object["metadata"]["namespace"] = json!("twinscale");
+    }
+    let state = inputs.terraform.as_mut().expect("a state");
+    set(state, "/values/root_module/resources/3/values/namespace", json!("twinscale"));
+    assert_eq!(rules(&inputs), [] as [&str; 0], "association and account are in one namespace");
+    let state = inputs.terraform.as_mut().expect("a state");
+    set(state, "/values/root_module/resources/3/values/namespace", json!("orders"));
+    names(&inputs, "namespace", "an association in orders");
+
+    let trust =
+        json!({"Statement": [{"Condition": {"StringEquals": {"oidc:sub": "system:serviceaccount:orders:worker"}}}]});
+    let role = json!({"address": "aws_iam_role.pod", "type": "aws_iam_role",
+        "values": {"assume_role_policy": trust.to_string()}});
+    set(inputs.terraform.as_mut().expect("a state"), "/values/root_module/resources/3", role);
+    names(&inputs, "namespace", "a trust of orders");
 }
 
 #[test]
@@ -355,7 +379,7 @@ fn managed_instances_buy_processors_by_their_own_ratio() {
 /// What would be deployed: the project's own files, with the ConfigMaps that kustomize generates and a small state.
 fn rendered() -> Inputs {
     let mut kubernetes = Vec::new();
-    for file in ["deployment", "scaledobject", "triggerauthentication", "serviceaccount"] {
+    for file in ["deployment", "scaledobject", "triggerauthentication", "serviceaccount", "networkpolicy"] {
         kubernetes.extend(read(&format!("eks/base/{file}.yaml")));
     }
     kubernetes.extend(read("eks/components/sender/sender.yaml"));
