@@ -9,7 +9,8 @@ elif [ "$(id -u)" = 0 ]; then
     for tool in podman buildah catatonit; do
         command -v "$tool" > /dev/null || [ -x "/usr/libexec/podman/$tool" ] || fail "$tool is not here: apt-get install podman buildah catatonit runc, or start docker"
     done
-    runtime=$(basename "$(command -v crun || command -v runc || fail "neither crun nor runc is here: apt-get install runc")")
+    runtime=$(basename "$(command -v crun || command -v runc)" 2> /dev/null) || true
+    [ -n "$runtime" ] || fail "neither crun nor runc is here: apt-get install runc"
     # What a container inside a container may do: no systemd, no journal, and the limits that it has itself.
     cat > "$work/containers.conf" <<C
 [containers]
