@@ -39,7 +39,7 @@ fn build(what: &[&str]) {
 }
 
 /// Folder of `twinscale-worker`, `lambda-sqs` and `lambda-http` with the handler that ships, whatever handler stands in
-/// `src/handler.rs`: all of them are the example `workload`.
+/// `src/handler.rs`: the first two are the example `workload`.
 pub static WORKLOAD: LazyLock<PathBuf> = LazyLock::new(|| {
     let profile = Path::new(env!("CARGO_BIN_EXE_twinscale-worker")).parent().expect("a binary is in a folder");
     let workload = profile.join("examples/workload");
@@ -48,9 +48,11 @@ pub static WORKLOAD: LazyLock<PathBuf> = LazyLock::new(|| {
     }
     let folder = profile.join("workload");
     std::fs::create_dir_all(&folder).expect("a folder for the binaries");
-    for name in ["twinscale-worker", "lambda-sqs", "lambda-http"] {
+    // The front has no handler.
+    let front = Path::new(env!("CARGO_BIN_EXE_lambda-http")).to_owned();
+    for (name, program) in [("twinscale-worker", &workload), ("lambda-sqs", &workload), ("lambda-http", &front)] {
         // Another test process may have made it already.
-        match std::os::unix::fs::symlink(&workload, folder.join(name)) {
+        match std::os::unix::fs::symlink(program, folder.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => panic!("{name}: {error}"),
             Ok(()) | Err(_) => {}
         }

@@ -45,6 +45,10 @@ pub(crate) async fn routes(config: &Config) -> Result<Router, Error> {
         Some(url) if config.http.send => {
             Some(Queue::connect(url, &Tuning { attempt_timeout: config.attempt_timeout }).await?)
         }
+        // One binary for every host learns only from its first HTTP event that it needs one.
+        None if config.http.send => {
+            return Err("QUEUE_URL is not set: write the URL or the name of the queue, or SEND=off".into());
+        }
         Some(_) | None => None,
     };
     Ok(router::router(&config.http, queue, Health::default()))
