@@ -19,8 +19,8 @@ use twinscale_work::body;
 #[tokio::main]
 async fn main() {
     let folder = Path::new(env!("CARGO_BIN_EXE_lambda-sqs")).parent().expect("it is in a folder").to_owned();
-    // As `sam build` does: without the laboratory, which the benchmarks have, and with the idempotency table.
-    build(&["--no-default-features", "--features", "dynamodb", "--bin", "lambda-sqs"]);
+    // As `sam build` does: with the idempotency table.
+    build(&["-p", "twinscale-service", "--features", "dynamodb", "--bin", "lambda-sqs"]);
     build(&["--example", "smallest_function"]);
     let (ours, smallest) = (folder.join("lambda-sqs"), folder.join("examples/smallest_function"));
     let sizes = [&ours, &smallest].map(|file| std::fs::metadata(file).expect("built").len() as f64 / 1e6);
