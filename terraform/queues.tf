@@ -17,8 +17,11 @@ resource "aws_sqs_queue" "work" {
 }
 
 resource "aws_sqs_queue" "dead" {
-  name                      = "${var.name}-dead${local.suffix}"
-  fifo_queue                = var.fifo
+  name       = "${var.name}-dead${local.suffix}"
+  fifo_queue = var.fifo
+  # As the work queue has it: what is rejected in one group says nothing of another.
+  deduplication_scope       = var.fifo ? "messageGroup" : null
+  fifo_throughput_limit     = var.fifo ? "perMessageGroupId" : null
   message_retention_seconds = local.queue.dead_letter_retention_seconds
   sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
   kms_master_key_id         = var.kms_key_arn

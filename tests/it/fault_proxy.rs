@@ -35,6 +35,10 @@ pub enum Fault {
     Error(u16, &'static str),
     /// An error for one entry of a batch call, which is then left out of it.
     Entry(usize, &'static str),
+    /// This with status 200 in place of an answer; the queue hears nothing of it.
+    Answer(&'static str),
+    /// No answer ever; the queue hears nothing of it.
+    Hang,
     /// The queue hears of it only after so long.
     Slow(Duration),
     /// The connection is closed without an answer; the queue hears nothing of it.
@@ -153,6 +157,8 @@ impl Inner {
         match fault {
             Some(Fault::Error(status, code)) => return Some(error(status, code)),
             Some(Fault::Entry(index, code)) => return self.without_entry(&head.headers, asked, index, code).await,
+            Some(Fault::Answer(text)) => return Some(respond(StatusCode::OK, whole(text.into()))),
+            Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Drop) => return None,
             Some(Fault::Reset) => {
                 reset.store(true, Ordering::Relaxed);

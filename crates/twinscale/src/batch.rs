@@ -3,6 +3,7 @@
 //! It starts every message as a task of its own and answers as each one ends, so that a slow message holds nothing
 //! up. It does not know queues: the host turns each verdict into deletes, visibility changes and responses.
 
+mod in_place;
 mod once;
 mod one;
 
@@ -12,11 +13,14 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Handler, Outcome};
 use crate::idempotency::Idempotency;
-use crate::message::Message;
+use crate::message::{Message, TimeUp};
+
+pub use in_place::{InPlace, MaxReceives};
 
 /// How a message ended, before the host settles it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +56,21 @@ impl Verdict {
             Self::Blocked => "blocked",
         }
     }
+
+    /// Writes to the log what somebody may want to know of.
+    pub(crate) fn tell(&self, message: &Message) {
+        let (id, receive_count, attempt) = (&message.id, message.receive_count, message.attempt());
+        match self {
+            Self::Handled(Outcome::Done) | Self::Duplicate | Self::Lost => {}
+            Self::Handled(Outcome::Reject { reason }) => tracing::warn!(id, receive_count, reason, "rejected"),
+            Self::Handled(Outcome::Retry { reason, .. }) => {
+                tracing::info!(id, receive_count, attempt, reason, "to be retried");
+            }
+            Self::Panicked(panic) => tracing::error!(id, receive_count, attempt, panic, "the handler panicked"),
+            Self::TimedOut(limit) => tracing::warn!(id, receive_count, attempt, ?limit, "the handler took too long"),
+            Self::Late | Self::Blocked => tracing::info!(id, receive_count, verdict = ?self, "given back"),
+        }
+    }
 }
 
 /// What bounds and surrounds the handling of messages inside one host.
@@ -63,6 +82,14 @@ pub struct Limits {
     pub handler_timeout: Option<Duration>,
     /// Cancelled when time is up: the Lambda deadline less a margin, or the end of the worker's drain budget.
     pub time_up: CancellationToken,
+    /// When that is, once it is known: what a message tells of its time left.
+    pub ends: TimeUp,
+    /// Cancelled when the host begins to stop: nothing waits for a further attempt any more.
+    pub draining: CancellationToken,
+    /// How the first of a FIFO group is tried again; `None`: it is given back, and its group with it.
+    pub in_place: Option<InPlace>,
+    /// A store of keys that fails is waited for; else the message is retried.
+    pub waits_for_store: bool,
     /// Show the handler the notification inside an SNS envelope.
     pub unwrap_sns: bool,
     /// Messages whose effect has happened are not handled again.
@@ -74,6 +101,15 @@ pub struct Limits {
 pub enum Event {
     /// Its handler is about to run.
     Started(Arc<Message>),
+    /// Its handler failed, and will be called again in place: it is the first of its group.
+    Again {
+        /// What failed.
+        message: Arc<Message>,
+        /// How.
+        verdict: Verdict,
+        /// What waits behind it.
+        behind: Vec<Arc<Message>>,
+    },
     /// It has ended: no task of ours holds it any more.
     Ended(Arc<Message>, Verdict, Option<GoOn>),
 }
@@ -138,10 +174,14 @@ async fn run_lane<H: Handler, E: From<Event>>(
     limits: Limits,
     events: mpsc::UnboundedSender<E>,
 ) {
-    let mut blocked = false;
-    for (message, lost) in lane {
-        let verdict =
-            if blocked { Verdict::Blocked } else { one::run(&handler, &message, &lost, &limits, &events).await };
+    let (mut blocked, mut lane) = (false, lane.into_iter());
+    while let Some((message, lost)) = lane.next() {
+        let verdict = if blocked {
+            Verdict::Blocked
+        } else {
+            let in_place = limits.in_place.as_ref().filter(|_| ordered);
+            run_one(&handler, &message, &lost, &limits, in_place, lane.as_slice(), &events).await
+        };
         blocked |= !matches!(verdict, Verdict::Handled(Outcome::Done | Outcome::Reject { .. }) | Verdict::Duplicate);
         let waits = ordered && matches!(verdict, Verdict::Handled(Outcome::Reject { .. }));
         let (go_on, gone_on) = waits.then(oneshot::channel).unzip();
@@ -153,5 +193,33 @@ async fn run_lane<H: Handler, E: From<Event>>(
                 () = limits.time_up.cancelled() => true,
             };
         }
+    }
+}
+
+/// Runs a message, and again in place as long as that is due.
+async fn run_one<H: Handler, E: From<Event>>(
+    handler: &Arc<H>,
+    message: &Arc<Message>,
+    lost: &CancellationToken,
+    limits: &Limits,
+    in_place: Option<&InPlace>,
+    behind: &[InHand],
+    events: &mpsc::UnboundedSender<E>,
+) -> Verdict {
+    loop {
+        let began = Instant::now();
+        let verdict = one::run(handler, message, lost, limits, events).await;
+        let Some(in_place) = in_place else { return verdict };
+        let (verdict, wait) = match in_place.after(message, verdict, began.elapsed()).await {
+            in_place::Next::Settle(verdict) => return verdict,
+            in_place::Next::Again { verdict, wait } => (verdict, wait),
+        };
+        let behind = behind.iter().map(|(message, _)| message.clone()).collect();
+        let again = Event::Again { message: message.clone(), verdict: verdict.clone(), behind };
+        let _ = events.send(again.into());
+        if let Err(verdict) = in_place::wait(verdict, wait, lost, limits).await {
+            return verdict;
+        }
+        message.here.failed();
     }
 }

@@ -61,6 +61,9 @@ pub struct WorkerConfig {
     /// `PREFETCH`: messages held beyond that. Small, since a give-back counts as a receive. `None` (`auto`): what the
     /// handlers get done while a receive is under way, so nothing where they take longer than that.
     pub prefetch: Option<usize>,
+    /// `MAX_IN_HAND_MIB`: bytes of the messages in hand, above which no more are received. What the rest of the worker takes
+    /// comes on top: the default fits a limit of 256 MiB.
+    pub most_bytes: usize,
     /// `RECEIVE_MIN_ROOM`: ask only when there is room for so many, since a receive costs the same for 1 as for 10.
     pub receive_min_room: usize,
     /// `RECEIVE_LINGER_MS`: after this long, ask for what room there is. Asking as soon as one place is free spends a
@@ -206,6 +209,7 @@ impl Default for WorkerConfig {
             receive: true,
             concurrency: 10,
             prefetch: None,
+            most_bytes: 64 << 20,
             receive_min_room: 10,
             receive_linger: Duration::from_millis(250),
             wait_time: Duration::from_secs(20),
@@ -323,6 +327,7 @@ mod tests {
             ("RECEIVE", "maybe", "on or off"),
             ("CONCURRENCY", "0", "1 to 10000"),
             ("PREFETCH", "-1", "0 to 10000"),
+            ("MAX_IN_HAND_MIB", "0", "1 to"),
             ("RECEIVE_MIN_ROOM", "11", "1 to 10"),
             ("RECEIVE_LINGER_MS", "100ms", "whole number"),
             ("WAIT_TIME_SECS", "21", "0 to 20"),

@@ -17,6 +17,7 @@ mod dynamodb;
 mod memory;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
@@ -38,6 +39,7 @@ pub struct Idempotency {
     lease: Duration,
     /// What is done is remembered for this long.
     ttl: Duration,
+    answers: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +82,16 @@ pub enum StoreError {
     Table(String),
 }
 
+/// A step that takes longer has failed, whatever holds it up.
+#[cfg(feature = "dynamodb")]
+const STEP_WITHIN: Duration = Duration::from_secs(5);
+
+#[cfg(feature = "dynamodb")]
+async fn within<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = || StoreError::Table(format!("there was no answer within {STEP_WITHIN:?}"));
+    tokio::time::timeout(STEP_WITHIN, step).await.unwrap_or_else(|_| Err(late()))
+}
+
 impl Idempotency {
     /// The store that the settings ask for, if any. Makes no call.
     pub fn of(config: &IdempotencyConfig) -> Option<Self> {
@@ -92,13 +104,14 @@ impl Idempotency {
             #[cfg(not(feature = "dynamodb"))]
             IdempotencyStore::Table(_) => return None,
         };
-        Some(Self { store, lease: config.lease, ttl: config.ttl })
+        Some(Self { store, lease: config.lease, ttl: config.ttl, answers: Arc::new(true.into()) })
     }
 
     /// A table of a local service, which takes any credentials.
     #[cfg(feature = "dynamodb")]
     pub fn local(endpoint: &str, table: &str, lease: Duration, ttl: Duration) -> Self {
-        Self { store: Store::DynamoDb(Arc::new(DynamoDb::local(endpoint, table))), lease, ttl }
+        let store = Store::DynamoDb(Arc::new(DynamoDb::local(endpoint, table)));
+        Self { store, lease, ttl, answers: Arc::new(true.into()) }
     }
 
     /// Asks for a key.
@@ -107,11 +120,18 @@ impl Idempotency {
             return Err(StoreError::BadKey(key.len()));
         }
         let held = Held { key: key.to_owned(), holder: Uuid::new_v4() };
-        match &self.store {
+        let claimed = match &self.store {
             Store::Memory(memory) => Ok(memory.claim(held, now, self.lease)),
             #[cfg(feature = "dynamodb")]
-            Store::DynamoDb(table) => table.claim(held, now, self.lease).await,
-        }
+            Store::DynamoDb(table) => within(table.claim(held, now, self.lease)).await,
+        };
+        self.answers.store(!matches!(claimed, Err(StoreError::Table(_))), Ordering::Relaxed);
+        claimed
+    }
+
+    /// Whether the store answered when it was last asked for a key.
+    pub fn answers(&self) -> bool {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// How often a claim is renewed while its handler runs.
@@ -124,7 +144,7 @@ impl Idempotency {
         match &self.store {
             Store::Memory(memory) => memory.renew(held, now + self.lease),
             #[cfg(feature = "dynamodb")]
-            Store::DynamoDb(table) => table.renew(held, now + self.lease).await,
+            Store::DynamoDb(table) => within(table.renew(held, now + self.lease)).await,
         }
     }
 
@@ -133,7 +153,7 @@ impl Idempotency {
         match &self.store {
             Store::Memory(memory) => memory.done(held, now + self.ttl),
             #[cfg(feature = "dynamodb")]
-            Store::DynamoDb(table) => table.done(held, now + self.ttl).await,
+            Store::DynamoDb(table) => within(table.done(held, now + self.ttl)).await,
         }
     }
 
@@ -142,7 +162,7 @@ impl Idempotency {
         match &self.store {
             Store::Memory(memory) => memory.release(held),
             #[cfg(feature = "dynamodb")]
-            Store::DynamoDb(table) => table.release(held).await,
+            Store::DynamoDb(table) => within(table.release(held)).await,
         }
     }
 }

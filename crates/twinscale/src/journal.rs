@@ -47,6 +47,8 @@ enum Record<'a> {
 struct MessageRecord<'a> {
     id: &'a str,
     receive_count: u32,
+    /// The receive count, and attempts in place since.
+    attempt: u32,
     sent: Option<u64>,
     received: u64,
     started: Option<u64>,
@@ -102,6 +104,7 @@ impl Journal {
             Record::Message(MessageRecord {
                 id: &message.id,
                 receive_count: message.receive_count,
+                attempt: message.attempt(),
                 sent: message.sent_at.map(millis),
                 received: millis(times.received),
                 started: times.started.map(millis),

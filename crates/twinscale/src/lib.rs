@@ -16,7 +16,7 @@
 //!
 //! | room | may import |
 //! |---|---|
-//! | `message`, `metrics`, `shutdown`, `telemetry`, `aws`, `config` | nothing of ours |
+//! | `message`, `metrics`, `shutdown`, `telemetry`, `aws`, `config`, `settle` | nothing of ours |
 //! | `handler`, `sns`, `trace` | message |
 //! | `queue` | message, aws |
 //! | `typed` | handler, message |
@@ -24,7 +24,8 @@
 //! | `context` | config, aws |
 //! | `start` | config, context, telemetry |
 //! | `idempotency` | config, aws |
-//! | `batch` | handler, message, sns, idempotency, trace |
+//! | `calls` | message, queue, settle |
+//! | `batch` | config, handler, message, sns, idempotency, trace |
 //! | `http` | message, queue, config, context, shutdown, start, telemetry, trace |
 //! | `worker`, `function`, `one_binary` | any room above |
 
@@ -32,6 +33,7 @@
 
 mod aws;
 mod batch;
+mod calls;
 mod config;
 mod context;
 mod handler;
@@ -41,6 +43,7 @@ mod message;
 mod metrics;
 mod one_binary;
 mod queue;
+mod settle;
 mod shutdown;
 mod sns;
 mod start;

@@ -49,6 +49,8 @@ pub struct Queue {
 struct Clients {
     /// For calls that answer at once: the SDK tries again.
     call: Client,
+    /// The same, made once: for batch calls, of which only some entries may have to be tried again, or none.
+    once: Client,
     /// For receives, which the receiver itself paces: a try again behind its back would hide an outage.
     receive: Client,
 }
@@ -88,6 +90,37 @@ pub struct Depth {
     pub delayed: u64,
 }
 
+/// What a queue says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// `VisibilityTimeout`.
+    pub visibility: Duration,
+    /// `maxReceiveCount` of its redrive policy; `None`: it has none.
+    pub max_receives: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct RedrivePolicy {
+    #[serde(rename = "deadLetterTargetArn")]
+    arn: String,
+    /// A number, or a number as text: SQS takes both.
+    #[serde(rename = "maxReceiveCount")]
+    most: serde_json::Value,
+}
+
+impl RedrivePolicy {
+    fn of(attributes: &HashMap<Name, String>) -> Result<Option<Self>, QueueError> {
+        let Some(text) = attributes.get(&Name::RedrivePolicy) else { return Ok(None) };
+        let wrong = |error| QueueError::refused("RedrivePolicyNotUnderstood", format!("{text}: {error}"));
+        serde_json::from_str(text).map(Some).map_err(wrong)
+    }
+
+    fn max_receives(&self) -> Option<u32> {
+        let text = self.most.as_str().map(str::to_owned).unwrap_or_else(|| self.most.to_string());
+        text.parse().ok()
+    }
+}
+
 impl Queue {
     /// Reads region, credentials and endpoint as every AWS SDK does. Makes no call: a name is looked up when first
     /// needed. Fails where no region is set.
@@ -114,7 +147,12 @@ impl Queue {
             .timeout_config(timeouts(attempt.min(CALL_TIMEOUT)))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(Duration::from_secs(1)));
         let receive = Builder::from(&shared).timeout_config(timeouts(attempt)).retry_config(RetryConfig::disabled());
-        let clients = Clients { call: Client::from_conf(call.build()), receive: Client::from_conf(receive.build()) };
+        let once = call.clone().retry_config(RetryConfig::disabled());
+        let clients = Clients {
+            call: Client::from_conf(call.build()),
+            once: Client::from_conf(once.build()),
+            receive: Client::from_conf(receive.build()),
+        };
         Ok(Self::new(Arc::new(clients), url_or_name))
     }
 
@@ -186,27 +224,25 @@ impl Queue {
         Ok(Depth { visible: count(&visible), in_flight: count(&in_flight), delayed: count(&delayed) })
     }
 
-    /// The queue's own visibility timeout.
-    pub async fn visibility_timeout(&self) -> Result<Duration, QueueError> {
-        let found = self.attributes(&[Name::VisibilityTimeout]).await?;
+    /// What the queue says of itself.
+    pub async fn about(&self) -> Result<About, QueueError> {
+        let found = self.attributes(&[Name::VisibilityTimeout, Name::RedrivePolicy]).await?;
         let seconds = found.get(&Name::VisibilityTimeout).and_then(|text| text.parse().ok());
         // 30 s is what SQS gives a queue that says nothing.
-        Ok(Duration::from_secs(seconds.unwrap_or(30)))
+        let visibility = Duration::from_secs(seconds.unwrap_or(30));
+        let policy = RedrivePolicy::of(&found).unwrap_or_else(|error| {
+            tracing::warn!(%error, "messages are tried again without a limit of attempts");
+            None
+        });
+        Ok(About { visibility, max_receives: policy.and_then(|policy| policy.max_receives()) })
     }
 
     /// The queue that this one's redrive policy names, if it has one.
     pub async fn dead_letter_queue(&self) -> Result<Option<Self>, QueueError> {
-        #[derive(Deserialize)]
-        struct RedrivePolicy {
-            #[serde(rename = "deadLetterTargetArn")]
-            arn: String,
-        }
         let found = self.attributes(&[Name::RedrivePolicy]).await?;
-        let Some(text) = found.get(&Name::RedrivePolicy) else { return Ok(None) };
-        let policy: RedrivePolicy = serde_json::from_str(text)
-            .map_err(|error| QueueError::refused("RedrivePolicyNotUnderstood", format!("{text}: {error}")))?;
         // SQS requires it to be in the same account and region, so the name is enough.
-        Ok(policy.arn.rsplit(':').next().map(|name| self.other(name)))
+        let policy = RedrivePolicy::of(&found)?;
+        Ok(policy.and_then(|policy| policy.arn.rsplit(':').next().map(|name| self.other(name))))
     }
 
     async fn attributes(&self, names: &[Name]) -> Result<HashMap<Name, String>, QueueError> {

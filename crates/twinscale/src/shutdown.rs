@@ -51,6 +51,8 @@ struct Inner {
     due: AtomicU64,
     reachable: AtomicBool,
     draining: AtomicBool,
+    settles: AtomicBool,
+    store: AtomicBool,
 }
 
 /// Why the process is not ready.
@@ -62,12 +64,24 @@ pub enum NotReady {
     /// The last call to SQS failed, or none has succeeded yet.
     #[error("SQS cannot be reached")]
     Unreachable,
+    /// What was handled cannot be settled: nothing is received until it can.
+    #[error("messages that were handled cannot be deleted or given back: look at the log for what SQS says")]
+    Unsettled,
+    /// The idempotency table fails: nothing is handled until it answers.
+    #[error("the idempotency table fails: look at the log for what it says")]
+    Store,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        let (due, reachable, draining) = (AtomicU64::new(u64::MAX), AtomicBool::new(true), AtomicBool::new(false));
-        Self(Arc::new(Inner { born: Instant::now(), due, reachable, draining }))
+        Self(Arc::new(Inner {
+            born: Instant::now(),
+            due: AtomicU64::new(u64::MAX),
+            reachable: AtomicBool::new(true),
+            draining: AtomicBool::new(false),
+            settles: AtomicBool::new(true),
+            store: AtomicBool::new(true),
+        }))
     }
 }
 
@@ -88,6 +102,16 @@ impl Health {
         self.0.reachable.store(reached, Ordering::Relaxed);
     }
 
+    /// Notes whether what was handled can be settled.
+    pub fn settles(&self, settles: bool) {
+        self.0.settles.store(settles, Ordering::Relaxed);
+    }
+
+    /// Notes whether the idempotency store answers.
+    pub fn store_answers(&self, answers: bool) {
+        self.0.store.store(answers, Ordering::Relaxed);
+    }
+
     /// Not ready from now on.
     pub fn drain(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
@@ -104,6 +128,10 @@ impl Health {
             Err(NotReady::Draining)
         } else if !self.0.reachable.load(Ordering::Relaxed) {
             Err(NotReady::Unreachable)
+        } else if !self.0.settles.load(Ordering::Relaxed) {
+            Err(NotReady::Unsettled)
+        } else if !self.0.store.load(Ordering::Relaxed) {
+            Err(NotReady::Store)
         } else {
             Ok(())
         }

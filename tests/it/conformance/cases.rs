@@ -42,6 +42,21 @@ fn outcomes() -> Vec<Case> {
             .message("done")
             .order(&[0, 0, 1])
             .first(1, "SendMessageBatch", Fault::Error(400, "AccessDenied")),
+        Case::new("reject, and the answer names nobody", "kept, retried, then in the dead-letter queue")
+            .message("reject")
+            .dead()
+            .handled(1..=2)
+            .message("done")
+            .first(1, "SendMessageBatch", Fault::Answer("{}")),
+        Case::new("rejects with one deduplication id", "each in the dead-letter queue")
+            .message("reject|same")
+            .dead()
+            .message("reject|same")
+            .group("h")
+            .dead()
+            .message("reject|same")
+            .group("i")
+            .dead(),
         Case::new("panic", "a retry; the others go on")
             .message("panic,done")
             .handled(2..=2)
@@ -182,11 +197,11 @@ fn deliveries() -> Vec<Case> {
             .first(usize::MAX, "ReceiveMessage", Fault::Garble),
         Case::new("given out again, IDEMPOTENCY=memory", "settled as done, not handled again")
             .with("IDEMPOTENCY", "memory")
-            .visibility(1)
+            .visibility(3)
             // One alone, so that it comes back to the process that knows it.
             .message("retry,done")
             .handled(2..=2)
-            .given_out(4)
+            .given_out(3)
             .first(2, "DeleteMessageBatch", Fault::Error(400, "InvalidParameterValue")),
         Case::new("partial delete failure", "deleted later; the worker does not handle it again")
             .visibility(2)
@@ -206,9 +221,15 @@ fn faults() -> Vec<Case> {
         Case::new("500s", LOST).visibility(2).many(6).inside(FaultKind::ServerError),
         Case::new("failed entries of batches", LOST).visibility(2).many(6).inside(FaultKind::Partial),
         Case::new("messages visible to two", LOST).visibility(2).many(9).inside(FaultKind::Duplicate),
+        Case::new("answers that name nobody", LOST).visibility(2).many(6).on_the_way(&[Fault::Answer("{}")]),
         Case::new("connections closed or reset", LOST).visibility(2).many(6).on_the_way(&[Fault::Drop, Fault::Reset]),
         Case::new("answers lost or cut", LOST).visibility(2).many(6).on_the_way(&[Fault::Lost, Fault::Cut]),
         Case::new("slow answers", LOST).visibility(6).many(3).on_the_way(&[Fault::Slow(BIT), Fault::Trickle(BIT)]),
+        Case::new("give-backs that are never answered", LOST).visibility(6).many(3).first(
+            2,
+            "ChangeMessageVisibilityBatch",
+            Fault::Hang,
+        ),
         Case::new("calls made twice", LOST).visibility(2).many(6).on_the_way(&[Fault::Twice]),
     ]
 }

@@ -2,7 +2,7 @@
 //! the message says, and writes down when it began and ended. The same code as in `twinscale-worker` and `lambda-sqs`,
 //! whose own handler can only be drawn by lot.
 //!
-//! A body is `name|step,step`: the first step for the first receive, the last for all further ones. Steps: `done`,
+//! A body is `name|step,step`: the first step for the first attempt, the last for all further ones. Steps: `done`,
 //! `retry`, `later2` (seconds), `reject`, `panic`, `hang`, `wait50` (milliseconds, then done), `meet3` (done once three
 //! messages are or were worked on), `kind` (done if the attribute of that name says new). With `HOST_TYPED` a body is
 //! the JSON `["name","step,step"]`, which is decoded for the handler.
@@ -25,7 +25,7 @@ struct Obedient {
 impl Obedient {
     fn note(&self, what: &str, message: &Message) {
         let name = name(&message.body);
-        let line = format!("{what} {name} {}\n", message.receive_count);
+        let line = format!("{what} {name} {}\n", message.attempt());
         (&self.log).write_all(line.as_bytes()).expect("the log takes it");
     }
 
@@ -45,7 +45,7 @@ impl Obedient {
     async fn obey(&self, steps: &str, message: &Message) -> Outcome {
         self.note("began", message);
         let steps: Vec<&str> = steps.split(',').collect();
-        let step = steps[(message.receive_count.max(1) as usize - 1).min(steps.len() - 1)];
+        let step = steps[(message.attempt().max(1) as usize - 1).min(steps.len() - 1)];
         let number = |prefix| step.strip_prefix(prefix).and_then(|number: &str| number.parse::<u64>().ok());
         if let Some(millis) = number("wait") {
             tokio::time::sleep(Duration::from_millis(millis)).await;

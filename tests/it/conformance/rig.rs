@@ -43,7 +43,7 @@ impl Watch for Diary {
     fn request(&self, _: Duration, _: &str, _: Bill, _: u64) {}
 }
 
-/// A line of a handler: `began`, `done`, `retry`, `reject` or `panic`, the message's name, its receive count.
+/// A line of a handler: `began`, `done`, `retry`, `reject` or `panic`, the message's name, which attempt at it.
 pub type Line = (String, String, u32);
 
 pub struct Rig {
@@ -65,10 +65,18 @@ impl Rig {
         let server = SqsServer::start(([127, 0, 0, 1], 0).into(), options).await.expect("a free port");
         let (suffix, fifo): (_, &[_]) = match kind {
             Kind::Standard => ("", &[]),
-            Kind::Fifo => (".fifo", &[("FifoQueue", "true")]),
+            // The work queue as terraform makes it; the dead-letter queue as others make theirs.
+            Kind::Fifo => (
+                ".fifo",
+                &[
+                    ("FifoQueue", "true"),
+                    ("DeduplicationScope", "messageGroup"),
+                    ("FifoThroughputLimit", "perMessageGroupId"),
+                ],
+            ),
         };
         let (jobs, dead) = (format!("jobs{suffix}"), format!("dead{suffix}"));
-        server.create_queue(&dead, fifo).expect("created");
+        server.create_queue(&dead, &fifo[..fifo.len().min(1)]).expect("created");
         let policy = json!({ "deadLetterTargetArn": server.arn(&dead), "maxReceiveCount": max_receives }).to_string();
         let visibility = visibility.as_secs().to_string();
         let attributes = [("VisibilityTimeout", visibility.as_str()), ("RedrivePolicy", policy.as_str())];
@@ -91,7 +99,7 @@ impl Rig {
                 call["MessageGroupId"] = group.into();
             }
             if self.kind == Kind::Fifo {
-                call["MessageDeduplicationId"] = name(&body).into();
+                call["MessageDeduplicationId"] = if body.ends_with("same") { "same" } else { name(&body) }.into();
             }
             self.server.call("SendMessage", call.to_string().as_bytes()).await.expect("sent");
         }

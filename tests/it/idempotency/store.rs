@@ -15,7 +15,7 @@ fn memory() -> Idempotency {
 
 #[tokio::test]
 async fn memory_keeps_the_promises() {
-    promises(&memory()).await;
+    promises(&memory(), Duration::ZERO).await;
 }
 
 // Not for the table: a conditional put of DynamoDB is atomic, but moto's is not.
@@ -40,32 +40,37 @@ async fn granted(store: &Idempotency, key: &str, now: SystemTime) -> Held {
     }
 }
 
-/// Time is an argument, so that nothing waits.
-pub async fn promises(store: &Idempotency) {
+/// Time is an argument, so that nothing waits. `margin`: how far the clocks of its hosts may differ.
+pub async fn promises(store: &Idempotency, margin: Duration) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_500);
 
     let held = granted(store, "done", now).await;
-    assert_eq!(store.claim("done", now + LEASE / 2).await, Ok(Claim::InProgress(LEASE / 2)));
+    assert_eq!(store.claim("done", now + LEASE / 2).await, Ok(Claim::InProgress(LEASE / 2 + margin)));
     store.done(&held, now).await.expect("recorded");
     assert_eq!(store.claim("done", now + LEASE * 2).await, Ok(Claim::Done), "the record outlives the lease");
     assert_eq!(store.release(&held).await, Err(StoreError::ClaimOver), "what is done cannot be undone");
-    granted(store, "done", now + TTL).await;
+    granted(store, "done", now + TTL + margin).await;
 
     let held = granted(store, "released", now).await;
     store.release(&held).await.expect("released");
     granted(store, "released", now).await;
 
     let dead = granted(store, "over", now).await;
-    let heir = granted(store, "over", now + LEASE).await;
+    let over = now + LEASE + margin;
+    if margin > Duration::ZERO {
+        let early = store.claim("over", over - Duration::from_millis(1)).await;
+        assert_eq!(early, Ok(Claim::InProgress(Duration::from_millis(1))), "a clock that is ahead takes nothing");
+    }
+    let heir = granted(store, "over", over).await;
     for answer in [store.renew(&dead, now).await, store.done(&dead, now).await, store.release(&dead).await] {
         assert_eq!(answer, Err(StoreError::ClaimOver), "another holder has it");
     }
-    store.renew(&heir, now + LEASE).await.expect("renewed");
-    assert_eq!(store.claim("over", now + LEASE).await, Ok(Claim::InProgress(LEASE)));
+    store.renew(&heir, over).await.expect("renewed");
+    assert_eq!(store.claim("over", over).await, Ok(Claim::InProgress(LEASE + margin)));
 
     let held = granted(store, "renewed", now).await;
     store.renew(&held, now + LEASE / 2).await.expect("renewed");
-    assert_eq!(store.claim("renewed", now + LEASE).await, Ok(Claim::InProgress(LEASE / 2)));
+    assert_eq!(store.claim("renewed", now + LEASE).await, Ok(Claim::InProgress(LEASE / 2 + margin)));
 
     granted(store, &"k".repeat(MAX_KEY_BYTES), now).await;
     for bad in [String::new(), "k".repeat(MAX_KEY_BYTES + 1)] {

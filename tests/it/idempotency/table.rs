@@ -60,7 +60,7 @@ async fn table() -> Table {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_keeps_the_promises_of_a_store() {
     let table = table().await;
-    promises(&Idempotency::local(&table.endpoint, "keys", LEASE, TTL)).await;
+    promises(&Idempotency::local(&table.endpoint, "keys", LEASE, TTL), Duration::from_secs(60)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

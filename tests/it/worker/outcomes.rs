@@ -48,22 +48,20 @@ impl Obedient {
 
 impl Handler for Obedient {
     async fn handle(&self, message: &Message) -> Outcome {
-        self.seen.lock().expect("no panic").push((message.body.clone(), message.receive_count));
+        self.seen.lock().expect("no panic").push((message.body.clone(), message.attempt()));
         self.running.fetch_add(1, Ordering::SeqCst);
         let what = message.body.split('-').next().unwrap_or_default();
         match what {
-            "retry" if message.receive_count == 1 => {
-                Outcome::Retry { after: Some(Duration::ZERO), reason: "told".into() }
-            }
-            "later" if message.receive_count == 1 => {
+            "retry" if message.attempt() == 1 => Outcome::Retry { after: Some(Duration::ZERO), reason: "told".into() },
+            "later" if message.attempt() == 1 => {
                 Outcome::Retry { after: Some(Duration::from_millis(900)), reason: "told".into() }
             }
             "reject" => Outcome::reject("told to"),
             // Mended meanwhile: a message that was rejected once is handled.
             "mend" if !message.attributes.contains_key(REJECT_REASON) => Outcome::reject("told to"),
-            "panic" if message.receive_count == 1 => panic!("told to"),
-            "hang" if message.receive_count == 1 => std::future::pending().await,
-            "stuck" if message.receive_count == 1 => {
+            "panic" if message.attempt() == 1 => panic!("told to"),
+            "hang" if message.attempt() == 1 => std::future::pending().await,
+            "stuck" if message.attempt() == 1 => {
                 let _counted = Counted(self.running.clone());
                 std::future::pending().await
             }

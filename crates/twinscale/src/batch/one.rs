@@ -34,6 +34,7 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
         },
         () = lost.cancelled() => return Verdict::Lost,
     };
+    message.here.begins(limits.handler_timeout, &limits.ends);
     // What the host holds, and rejects, stays the envelope.
     let opened = if limits.unwrap_sns { sns::open(message) } else { None };
     let seen = opened.as_ref().unwrap_or(message);
@@ -46,7 +47,7 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
     };
     match &limits.idempotency {
         None => handling.await,
-        Some(idempotency) => once::run(idempotency, &handler.idempotency_key(seen), limits, handling).await,
+        Some(idempotency) => once::run(idempotency, &handler.idempotency_key(seen), limits, lost, handling).await,
     }
 }
 

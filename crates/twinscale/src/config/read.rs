@@ -55,6 +55,7 @@ fn read_worker(from: &mut Reader, base: WorkerConfig) -> WorkerConfig {
         receive: from.switch("RECEIVE", base.receive),
         concurrency,
         prefetch: read_prefetch(from, base.prefetch),
+        most_bytes: from.count("MAX_IN_HAND_MIB", base.most_bytes >> 20, 1..=1 << 20) << 20,
         receive_min_room: from.count("RECEIVE_MIN_ROOM", base.receive_min_room, 1..=10),
         receive_linger: from.millis("RECEIVE_LINGER_MS", base.receive_linger, 0..=86_400_000),
         wait_time: from.secs("WAIT_TIME_SECS", base.wait_time, 0..=20),

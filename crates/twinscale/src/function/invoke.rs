@@ -1,19 +1,20 @@
 //! One invocation: a batch through the handler, settled before the deadline.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{self, Limits};
-use crate::config::Config;
+use crate::batch::{self, InPlace, Limits};
+use crate::config::{Backoff, Config};
 use crate::handler::Handler;
 use crate::idempotency::Idempotency;
 use crate::journal::Journal;
-use crate::message::Message;
+use crate::message::{Message, TimeUp};
 use crate::telemetry;
 
 use super::emf::Seen;
@@ -27,12 +28,20 @@ pub struct Function<H> {
     concurrency: usize,
     handler_timeout: Option<Duration>,
     margin: Duration,
+    backoff: Backoff,
     unwrap_sns: bool,
     idempotency: Option<Idempotency>,
     settler: Settler,
     journal: Journal,
     metrics: bool,
+    /// The last flush of the journal took too long.
+    journal_fails: AtomicBool,
 }
+
+/// The journal and spans get this long of an invocation that is otherwise done: every second is billed.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+/// And where they took longer the last time, this.
+const GLANCE: Duration = Duration::from_millis(50);
 
 impl<H: Handler> Function<H> {
     /// Makes no AWS client: only failures and the journal need one, and they make it when first needed, or when a batch
@@ -43,11 +52,13 @@ impl<H: Handler> Function<H> {
             concurrency: config.function.concurrency,
             handler_timeout: config.handler_timeout,
             margin: config.function.deadline_margin,
+            backoff: config.backoff,
             unwrap_sns: config.unwrap_sns,
             idempotency: Idempotency::of(&config.idempotency),
             settler: Settler::new(config),
             journal,
             metrics: config.function.metrics,
+            journal_fails: AtomicBool::new(false),
         }
     }
 
@@ -64,19 +75,28 @@ impl<H: Handler> Function<H> {
         seen.metrics.received.add(batch.records.len() as u64);
         seen.metrics.in_flight.set(batch.records.len() as u64);
         let time_up = CancellationToken::new();
+        let left = deadline.duration_since(received).unwrap_or_default();
+        let work = left.saturating_sub(self.margin);
         let limits = Limits {
             concurrency: Arc::new(Semaphore::new(self.concurrency)),
             handler_timeout: self.handler_timeout,
             time_up: time_up.clone(),
             unwrap_sns: self.unwrap_sns,
             idempotency: self.idempotency.clone(),
+            ends: TimeUp::default(),
+            draining: CancellationToken::new(),
+            in_place: Some(InPlace {
+                backoff: self.backoff,
+                max_receives: self.settler.max_receives(batch.source_arn.as_deref()),
+                until: Some(Instant::now() + work),
+            }),
+            waits_for_store: false,
         };
+        limits.ends.at(Instant::now() + work);
         let (events, ended) = mpsc::unbounded_channel();
         let handling = batch::run(&self.handler, runnable(&batch), batch.is_fifo(), &limits, events);
         let watching = (&self.journal, &mut seen);
         let settling = self.settler.settle(batch.source_arn.as_deref(), ended, received, &mut open, watching);
-        let left = deadline.duration_since(received).unwrap_or_default();
-        let work = left.saturating_sub(self.margin);
         // A batch that has taken half its time may have to be given back, and the margin may be too short for a first call.
         // Boxed: the SDK's futures are large, and most batches need none of them.
         let preparing = async {
@@ -108,9 +128,11 @@ impl<H: Handler> Function<H> {
     /// past the deadline.
     async fn flush(&self, deadline: SystemTime) {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default() / 2;
+        let left = left.min(if self.journal_fails.load(Ordering::Relaxed) { GLANCE } else { FLUSH_WITHIN });
         let (written, ()) = tokio::join!(timeout(left, self.journal.flush()), telemetry::flush(left));
+        self.journal_fails.store(written.is_err(), Ordering::Relaxed);
         if written.is_err() {
-            tracing::warn!("the journal was not written before the deadline");
+            tracing::warn!("the journal was not written in time");
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod invoke;
 mod records;
 mod response;
 mod settle;
+mod sources;
 mod start;
 
 pub(crate) use start::{answer, make};

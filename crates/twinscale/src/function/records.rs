@@ -57,20 +57,22 @@ impl Batch {
 pub fn decode(event: &Event) -> Result<Batch, Unnamed> {
     let mut batch = Batch { source_arn: None, records: Vec::with_capacity(event.records.len()) };
     for (place, raw) in event.records.iter().enumerate() {
-        let (record, arn) = decode_one(raw).ok_or(Unnamed(place))?;
+        let (record, arn) = decode_one(raw, place as u64).ok_or(Unnamed(place))?;
         batch.source_arn = batch.source_arn.or(arn);
         batch.records.push(record);
     }
     Ok(batch)
 }
 
-fn decode_one(raw: &RawValue) -> Option<(Record, Option<String>)> {
+fn decode_one(raw: &RawValue, key: u64) -> Option<(Record, Option<String>)> {
     let error = match serde_json::from_str::<SqsMessage>(raw.get()) {
         Ok(SqsMessage { body: None, .. }) => "it has no body".to_owned(),
         Ok(mut decoded) => {
             let id = decoded.message_id.take().filter(|id| !id.is_empty())?;
             let arn = decoded.event_source_arn.take();
-            let message = message(id.clone(), decoded);
+            let mut message = message(id.clone(), decoded);
+            // One id may come twice in a batch of a standard queue.
+            message.here.key = key;
             return Some((Record { id, group: message.group_id.clone(), message: Ok(Arc::new(message)) }, arn));
         }
         Err(error) => error.to_string(),
@@ -97,6 +99,7 @@ fn message(id: String, from: SqsMessage) -> Message {
         deduplication_id: system.remove("MessageDeduplicationId"),
         trace_header: system.remove("AWSTraceHeader"),
         attributes: from.message_attributes.into_iter().map(|(name, value)| (name, attribute(value))).collect(),
+        here: Default::default(),
     }
 }
 

@@ -1,89 +1,72 @@
-//! Settles what the response alone cannot: visibility of what comes again, and dead letters.
+//! Settles what the response alone cannot: visibility of what comes again, and dead letters. What follows from what is
+//! [`Settling`]'s to say, as on the worker; Lambda holds the leases and deletes.
 
 use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use super::emf::Seen;
 use super::response::Open;
-use crate::batch::{Event, GoOn, Verdict};
+use super::sources::Sources;
+use crate::batch::{Event, GoOn, MaxReceives, Verdict};
+use crate::calls::{self, Answer, Named};
 use crate::config::{Backoff, Config};
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
 use crate::message::Message;
-use crate::queue::{DeadLetters, Kind, Queue, QueueError, Tuning};
+use crate::settle::{Call, Fate, Key, Reply, Settling, Wish};
 
-/// What ended since the last look is settled in one go, at most so many.
-const AT_ONCE: usize = 100;
+/// Events looked at in one turn.
+const EVENTS_A_TURN: usize = 100;
+/// Once all have ended, calls get this long: what is not given back by then comes after its visibility timeout, and every
+/// second is billed.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Reaches the queues that events come from, each when first needed.
 pub(super) struct Settler {
-    queue_url: Option<String>,
-    dlq_url: Option<String>,
-    tuning: Tuning,
+    sources: Arc<Sources>,
     backoff: Backoff,
-    /// One event source is usual; a function may have several.
-    sources: Mutex<HashMap<String, Arc<Source>>>,
 }
 
-struct Source {
-    queue: Queue,
-    dead_letters: DeadLetters,
+/// A message that a call settles.
+struct Held {
+    message: Arc<Message>,
+    /// Why it is rejected, where it is.
+    reason: String,
+    go_on: Option<GoOn>,
 }
 
-/// What ended, sorted by what it needs.
-#[derive(Default)]
-struct Ended {
-    comes_again: Vec<(Arc<Message>, Duration)>,
-    rejected: Vec<(Arc<Message>, String, Option<GoOn>)>,
-}
-
-impl Ended {
-    fn is_empty(&self) -> bool {
-        self.comes_again.is_empty() && self.rejected.is_empty()
-    }
-}
-
-/// What calls have settled.
-#[derive(Default)]
-struct Settled {
-    /// Ids that the dead-letter queue took.
-    dead_letters: Vec<String>,
-    /// Messages that had another owner by then.
-    lost_leases: u64,
-}
-
-/// Ends with the calls under way; never, if there are none.
-async fn under_way<F: Future<Output = Settled>>(settling: &mut Option<Pin<Box<F>>>) -> Settled {
-    match settling {
-        Some(settling) => settling.await,
-        None => std::future::pending().await,
-    }
+/// One invocation's messages that are not settled by the response alone.
+struct Hand<'a> {
+    settling: Settling,
+    held: HashMap<Key, Held>,
+    calls: JoinSet<Answer>,
+    began: Instant,
+    backoff: Backoff,
+    source: (Arc<Sources>, Option<&'a str>),
 }
 
 impl Settler {
     pub(super) fn new(config: &Config) -> Self {
-        Self {
-            queue_url: config.queue_url.clone(),
-            dlq_url: config.dlq_url.clone(),
-            tuning: Tuning { attempt_timeout: config.attempt_timeout },
-            backoff: config.backoff,
-            sources: Mutex::default(),
-        }
+        Self { sources: Arc::new(Sources::new(config)), backoff: config.backoff }
     }
 
     /// Makes the client and finds the queue, so that later calls need not.
     pub(super) async fn prepare(&self, source_arn: Option<&str>) {
-        let found = async { self.source(source_arn).await?.queue.find().await };
+        let found = async { self.sources.source(source_arn).await?.queue.find().await };
         if let Err(error) = found.await {
             tracing::warn!(%error, "the queue of the event source is not found");
         }
     }
 
-    /// Follows a batch until it has ended, and finishes in `open` what Lambda may delete.
+    pub(super) fn max_receives(&self, source_arn: Option<&str>) -> MaxReceives {
+        self.sources.max_receives(source_arn)
+    }
+
+    /// Follows a batch until it has ended and is settled, and finishes in `open` what Lambda may delete.
     pub(super) async fn settle(
         &self,
         source_arn: Option<&str>,
@@ -92,145 +75,144 @@ impl Settler {
         open: &mut Open<'_>,
         (journal, seen): (&Journal, &mut Seen),
     ) {
-        let mut started: HashMap<String, SystemTime> = HashMap::new();
-        let (mut some, mut ended, mut all_ended) = (Vec::new(), Ended::default(), false);
-        let mut settling = None;
+        let mut hand = Hand {
+            settling: Settling::of_function(),
+            held: HashMap::new(),
+            calls: JoinSet::new(),
+            began: Instant::now(),
+            backoff: self.backoff,
+            source: (self.sources.clone(), source_arn),
+        };
+        let mut started: HashMap<Key, SystemTime> = HashMap::new();
+        let (mut turn, mut all_ended) = (Vec::new(), None);
         loop {
-            if settling.is_none() && !ended.is_empty() {
-                // Boxed: the SDK's futures are large, and most batches need none of them.
-                settling = Some(Box::pin(self.settle_ended(source_arn, std::mem::take(&mut ended))));
-            }
+            let due = hand.settling.next().map(|due| hand.began + due);
+            let give_up = all_ended.map(|at: Instant| at + SETTLE_WITHIN);
             // Events are read while calls are under way, so that their times are right.
             tokio::select! {
-                count = events.recv_many(&mut some, AT_ONCE), if !all_ended => {
-                    all_ended = count == 0;
-                    for event in some.drain(..) {
+                count = events.recv_many(&mut turn, EVENTS_A_TURN), if all_ended.is_none() => {
+                    all_ended = (count == 0).then(Instant::now);
+                    for event in turn.drain(..) {
+                        let mut record = |message: &Message, verdict: &Verdict| {
+                            let started = started.remove(&message.here.key);
+                            let times = Times { received, started, finished: SystemTime::now() };
+                            journal.message(message, times, verdict.word());
+                            seen.ended(message, times, verdict.word());
+                        };
                         match event {
-                            Event::Started(message) => {
-                                started.insert(message.id.clone(), SystemTime::now());
+                            Event::Started(message) => drop(started.insert(message.here.key, SystemTime::now())),
+                            Event::Again { message, verdict, behind: _ } => {
+                                record(&message, &verdict);
+                                verdict.tell(&message);
                             }
                             Event::Ended(message, verdict, go_on) => {
-                                let started = started.remove(&message.id);
-                                let times = Times { received, started, finished: SystemTime::now() };
-                                journal.message(&message, times, verdict.word());
-                                seen.ended(&message, times, verdict.word());
-                                self.sort(message, verdict, go_on, open, &mut ended);
+                                record(&message, &verdict);
+                                verdict.tell(&message);
+                                hand.ended(message, verdict, go_on, open);
                             }
                         }
                     }
                 }
-                settled = under_way(&mut settling) => {
-                    settling = None;
-                    settled.dead_letters.iter().for_each(|id| open.finish(id));
-                    seen.metrics.lost_lease.add(settled.lost_leases);
+                Some(Ok(answer)) = hand.calls.join_next() => hand.answered(&answer),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => {
+                    let left = hand.settling.len();
+                    tracing::warn!(left, "not settled in time: these come again after their visibility timeout");
+                    return;
                 }
             }
-            if all_ended && settling.is_none() && ended.is_empty() {
+            seen.metrics.lost_lease.add(hand.turn(open));
+            if all_ended.is_some() && hand.settling.len() == 0 {
                 return;
             }
         }
     }
+}
 
-    fn sort(
-        &self,
-        message: Arc<Message>,
-        verdict: Verdict,
-        go_on: Option<GoOn>,
-        open: &mut Open<'_>,
-        ended: &mut Ended,
-    ) {
-        let (id, receive_count) = (&message.id, message.receive_count);
-        let after = match verdict {
-            Verdict::Handled(Outcome::Done) | Verdict::Duplicate => {
-                open.finish(id);
-                return;
+impl Hand<'_> {
+    fn ended(&mut self, message: Arc<Message>, verdict: Verdict, go_on: Option<GoOn>, open: &mut Open<'_>) {
+        let (mut reason, key) = (String::new(), message.here.key);
+        let wish = match verdict {
+            Verdict::Handled(Outcome::Done) | Verdict::Duplicate => return open.finish(&message.id),
+            Verdict::Handled(Outcome::Reject { reason: why }) => {
+                reason = why;
+                Wish::DeadLetter
             }
-            Verdict::Handled(Outcome::Reject { reason }) => {
-                tracing::warn!(id, receive_count, reason, "rejected");
-                ended.rejected.push((message, reason, go_on));
-                return;
-            }
-            Verdict::Handled(Outcome::Retry { after, reason }) => {
-                tracing::info!(id, receive_count, reason, "to be retried");
-                after
-            }
-            Verdict::Panicked(panic) => {
-                tracing::error!(id, receive_count, panic, "the handler panicked");
-                None
-            }
-            Verdict::TimedOut(limit) => {
-                tracing::warn!(id, receive_count, ?limit, "the handler took too long");
-                None
-            }
+            Verdict::Handled(Outcome::Retry { after, .. }) => self.again(&message, after),
+            Verdict::Panicked(_) | Verdict::TimedOut(_) => self.again(&message, None),
             // Lambda holds the leases, so that none is lost while a handler runs.
-            Verdict::Late | Verdict::Blocked | Verdict::Lost => {
-                tracing::info!(id, receive_count, ?verdict, "given back");
-                Some(Duration::ZERO)
-            }
+            Verdict::Late | Verdict::Blocked | Verdict::Lost => Wish::GiveBack(Duration::ZERO),
         };
-        let after = after.unwrap_or_else(|| self.backoff(&message));
-        ended.comes_again.push((message, after));
+        // A record without a handle cannot be changed: it comes after its visibility timeout.
+        if wish != Wish::DeadLetter && message.receipt_handle.is_empty() {
+            return;
+        }
+        let now = self.began.elapsed();
+        self.settling.hold(key, now);
+        self.settling.wish(key, wish, now);
+        self.held.insert(key, Held { message, reason, go_on });
     }
 
-    async fn settle_ended(&self, source_arn: Option<&str>, mut ended: Ended) -> Settled {
-        let mut settled = Settled::default();
-        let source = match self.source(source_arn).await {
-            Ok(source) => source,
-            Err(error) => {
-                tracing::warn!(%error, "visibility timeouts stay as they are");
-                return settled;
-            }
-        };
-        let rejected: Vec<_> =
-            ended.rejected.iter().map(|(message, reason, _)| (&**message, reason.as_str())).collect();
-        if !rejected.is_empty() {
-            let taken = source.dead_letters.send(&rejected).await;
-            for ((message, _, go_on), taken) in ended.rejected.into_iter().zip(taken) {
-                match taken {
-                    Ok(()) => {
-                        go_on.map(|go_on| go_on.send(()));
-                        settled.dead_letters.push(message.id.clone());
+    fn again(&self, message: &Message, after: Option<Duration>) -> Wish {
+        let after = after.unwrap_or_else(|| self.backoff.delay(message.attempt(), fastrand::f64()));
+        Wish::GiveBack(rounded_up(after))
+    }
+
+    /// Makes the calls that are due; says how many messages had another owner.
+    fn turn(&mut self, open: &mut Open<'_>) -> u64 {
+        let mut lost = 0;
+        loop {
+            for (key, fate) in self.settling.fates() {
+                match fate {
+                    Fate::Taken => {
+                        let Some(held) = self.held.remove(&key) else { continue };
+                        held.go_on.map(|go_on| go_on.send(()));
+                        open.finish(&held.message.id);
                     }
-                    Err(error) => {
-                        tracing::error!(id = message.id, %error, "a rejected message is retried instead");
-                        let after = self.backoff(&message);
-                        ended.comes_again.push((message, after));
+                    Fate::NotTaken => {
+                        // Its group hears of it by the sender being dropped.
+                        let Some(held) = self.held.get_mut(&key) else { continue };
+                        held.go_on = None;
+                        let message = held.message.clone();
+                        let (wish, now) = (self.again(&message, None), self.began.elapsed());
+                        self.settling.wish(key, wish, now);
                     }
+                    Fate::Lost => lost += u64::from(self.held.remove(&key).is_some()),
+                    Fate::Settled | Fate::Unsettled => drop(self.held.remove(&key)),
                 }
             }
+            let (calls, _) = self.settling.calls(self.began.elapsed());
+            if calls.is_empty() {
+                return lost;
+            }
+            calls.into_iter().for_each(|call| self.make(call));
         }
-        let known = ended.comes_again.iter().filter(|(message, _)| !message.receipt_handle.is_empty());
-        let changes: Vec<_> = known.map(|(m, after)| (m.receipt_handle.as_str(), rounded_up(*after))).collect();
-        for error in source.queue.change_visibility(&changes).await.into_iter().filter_map(Result::err) {
-            settled.lost_leases += u64::from(error.lost_lease());
-            tracing::warn!(%error, "a visibility timeout stays as it is");
-        }
-        settled
     }
 
-    fn backoff(&self, message: &Message) -> Duration {
-        let receives = message.receive_count;
-        self.backoff.delay(receives, fastrand::f64())
+    fn make(&mut self, call: Call) {
+        let kind = call.kind;
+        let named = call.entries.into_iter().filter_map(|(key, hidden)| {
+            let held = self.held.get(&key)?;
+            Some(Named { key, message: held.message.clone(), hidden, reason: held.reason.clone() })
+        });
+        let (named, (sources, arn)): (Vec<_>, _) = (named.collect(), self.source.clone());
+        let arn = arn.map(str::to_owned);
+        self.calls.spawn(async move {
+            match sources.source(arn.as_deref()).await {
+                Ok(source) => calls::make(kind, source.queue.clone(), source.dead_letters.clone(), named).await,
+                Err(error) => {
+                    tracing::warn!(%error, "visibility timeouts stay as they are");
+                    let replies = named.iter().map(|named| (named.key, Reply::Refused)).collect();
+                    Answer { kind, replies }
+                }
+            }
+        });
     }
 
-    /// The queue of this ARN: `QUEUE_URL` where it has the same name, else looked up by name.
-    async fn source(&self, arn: Option<&str>) -> Result<Arc<Source>, QueueError> {
-        let name = arn.and_then(|arn| arn.rsplit(':').next()).unwrap_or_default();
-        let configured = self.queue_url.as_deref();
-        let configured = configured.filter(|url| name.is_empty() || url.rsplit('/').next() == Some(name));
-        let url_or_name = configured.unwrap_or(name);
-        if url_or_name.is_empty() {
-            let reason = "the event names no queue: set QUEUE_URL".to_owned();
-            return Err(QueueError { code: "NoQueue".to_owned(), reason, kind: Kind::Refused });
-        }
-        let sources = || self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = sources().get(url_or_name) {
-            return Ok(source.clone());
-        }
-        let queue = Queue::connect(url_or_name, &self.tuning).await?;
-        let dead_letters = DeadLetters::of(queue.clone(), self.dlq_url.clone());
-        let source = Arc::new(Source { queue, dead_letters });
-        Ok(sources().entry(url_or_name.to_owned()).or_insert(source).clone())
+    fn answered(&mut self, answer: &Answer) {
+        let now = self.began.elapsed();
+        // Nobody's lease is extended here, so that nobody's is found to be over.
+        let _ = self.settling.answered(answer.kind, &answer.replies, now, fastrand::f64());
     }
 }
 

@@ -24,6 +24,10 @@ use crate::aws;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Clocks of two hosts may differ by so much, and one that is ahead still takes no claim that holds. With a shorter lease
+/// the margin is as short.
+const CLOCK_MARGIN: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(super) struct DynamoDb {
     table: String,
@@ -72,7 +76,8 @@ impl DynamoDb {
             .item("expires_at", seconds(now + lease))
             // Our own claim, if the answer to a first attempt was lost and the SDK asks again.
             .condition_expression("attribute_not_exists(id) OR until_ms <= :now OR holder = :us")
-            .expression_attribute_values(":now", millis(now))
+            // Not yet where only a clock that is ahead says so.
+            .expression_attribute_values(":now", millis(now - CLOCK_MARGIN.min(lease)))
             .expression_attribute_values(":us", text(held.holder))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
@@ -90,7 +95,8 @@ impl DynamoDb {
         }
         let until = item.get("until_ms").and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
         let until = until.map_or(now + lease, |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
-        Ok(Claim::InProgress(until.duration_since(now).unwrap_or_default()))
+        let rest = (until + CLOCK_MARGIN.min(lease)).duration_since(now).unwrap_or_default();
+        Ok(Claim::InProgress(rest))
     }
 
     pub(super) async fn renew(&self, held: &Held, until: SystemTime) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
+use futures_util::{StreamExt, stream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -13,6 +14,8 @@ use super::{ATTEMPTS, Kind, Outgoing, Queue, QueueError, convert};
 
 /// Batch calls of one [`Queue::send`] that are under way at once.
 const SENDS_AT_ONCE: usize = 16;
+/// Other batch calls that are made side by side.
+const CALLS_AT_ONCE: usize = 16;
 /// Batches not begun by then fail without a try: less than the 30 s that API Gateway waits for an answer.
 const BEGIN_WITHIN: Duration = Duration::from_secs(20);
 
@@ -47,7 +50,8 @@ impl Queue {
         let mut report = SendReport::default();
         let (mut messages, mut first, mut calls) = (messages.into_iter(), 0, JoinSet::new());
         // A name is looked up once, not by each batch in its turn.
-        let (mut give_up, began) = (self.url().await.err(), Instant::now());
+        let mut give_up = self.url().await.err();
+        let began = Instant::now();
         for length in lengths {
             let batch: Vec<_> = messages.by_ref().take(length).collect();
             while calls.len() >= at_once {
@@ -74,49 +78,56 @@ impl Queue {
     }
 
     async fn send_batch(&self, messages: &[Outgoing]) -> PerEntry {
-        again(messages.len(), |indices| async move {
+        // What may have been taken is sent again only where SQS knows it again: on a standard queue it would be there twice.
+        let again_if_unconfirmed = self.is_fifo();
+        again(messages.len(), ATTEMPTS, again_if_unconfirmed, |indices| async move {
             let entries = indices.iter().map(|index| convert::entry(*index, &messages[*index])).collect();
-            let call = self.clients.call.send_message_batch().queue_url(self.url().await?);
+            let call = self.clients.once.send_message_batch().queue_url(self.url().await?);
             let answer = call.set_entries(Some(entries)).send().await.map_err(QueueError::of_call)?;
-            Ok(answer.failed)
+            let taken = answer.successful.into_iter().map(|entry| entry.id).collect();
+            Ok(Answered { confirmed: taken, failed: answer.failed })
         })
         .await
     }
 
-    /// Deletes the messages of these receipt handles, ten a call.
+    /// Deletes the messages of these receipt handles, ten a call, all calls at once; each call is tried again.
     pub async fn delete(&self, receipt_handles: &[&str]) -> PerEntry {
-        let mut results = Vec::with_capacity(receipt_handles.len());
-        for chunk in receipt_handles.chunks(MAX_ENTRIES) {
-            results.extend(self.delete_batch(chunk).await);
-        }
-        results
+        in_batches(receipt_handles, |chunk| self.delete_batch(chunk, ATTEMPTS)).await
     }
 
-    async fn delete_batch(&self, receipt_handles: &[&str]) -> PerEntry {
-        again(receipt_handles.len(), |indices| async move {
+    /// Deletes at most ten in one call, which is made once: for whoever has a back-off of its own.
+    pub async fn delete_once(&self, receipt_handles: &[&str]) -> PerEntry {
+        self.delete_batch(receipt_handles, 1).await
+    }
+
+    async fn delete_batch(&self, receipt_handles: &[&str], attempts: u32) -> PerEntry {
+        again(receipt_handles.len(), attempts, true, |indices| async move {
             let entry = |index: &usize| {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
                 entry.receipt_handle(receipt_handles[*index]).build().expect("id and handle are set")
             };
             let entries = indices.iter().map(entry).collect();
-            let call = self.clients.call.delete_message_batch().queue_url(self.url().await?);
+            let call = self.clients.once.delete_message_batch().queue_url(self.url().await?);
             let answer = call.set_entries(Some(entries)).send().await.map_err(QueueError::of_call)?;
-            Ok(answer.failed)
+            let gone = answer.successful.into_iter().map(|entry| entry.id).collect();
+            Ok(Answered { confirmed: gone, failed: answer.failed })
         })
         .await
     }
 
-    /// Sets how long each message stays invisible from now on, ten a call; zero gives it back.
+    /// Sets how long each message stays invisible from now on, ten a call, all calls at once; zero gives it back. Each
+    /// call is tried again.
     pub async fn change_visibility(&self, changes: &[(&str, Duration)]) -> PerEntry {
-        let mut results = Vec::with_capacity(changes.len());
-        for chunk in changes.chunks(MAX_ENTRIES) {
-            results.extend(self.change_visibility_batch(chunk).await);
-        }
-        results
+        in_batches(changes, |chunk| self.change_visibility_batch(chunk, ATTEMPTS)).await
     }
 
-    async fn change_visibility_batch(&self, changes: &[(&str, Duration)]) -> PerEntry {
-        again(changes.len(), |indices| async move {
+    /// The same for at most ten in one call, which is made once: for whoever has a back-off of its own.
+    pub async fn change_visibility_once(&self, changes: &[(&str, Duration)]) -> PerEntry {
+        self.change_visibility_batch(changes, 1).await
+    }
+
+    async fn change_visibility_batch(&self, changes: &[(&str, Duration)], attempts: u32) -> PerEntry {
+        again(changes.len(), attempts, true, |indices| async move {
             let entry = |index: &usize| {
                 let (receipt_handle, visibility) = changes[*index];
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
@@ -124,9 +135,10 @@ impl Queue {
                 entry.build().expect("id and handle are set")
             };
             let entries = indices.iter().map(entry).collect();
-            let call = self.clients.call.change_message_visibility_batch().queue_url(self.url().await?);
+            let call = self.clients.once.change_message_visibility_batch().queue_url(self.url().await?);
             let answer = call.set_entries(Some(entries)).send().await.map_err(QueueError::of_call)?;
-            Ok(answer.failed)
+            let changed = answer.successful.into_iter().map(|entry| entry.id).collect();
+            Ok(Answered { confirmed: changed, failed: answer.failed })
         })
         .await
     }
@@ -149,44 +161,65 @@ impl SendReport {
     ) {
         // A panic in a send is ours to fix, not to count; a cancelled one means that the process is ending.
         let Some(Ok((first, results))) = ended else { return };
-        if let Some(Err(error)) = results.first().filter(|r| r.as_ref().is_err_and(|e| e.kind == Kind::Unreachable)) {
+        if let Some(Err(error)) = results.first().filter(|r| r.as_ref().is_err_and(no_answer)) {
             *give_up = Some(error.clone());
         }
         self.add(first, results);
     }
 }
 
-/// Makes a batch call, and again for the entries that failed inside a successful answer and may yet succeed. The
-/// SDK already tries failed calls again, so their error goes to every entry that the call named.
-async fn again<C, F>(entries: usize, call: C) -> PerEntry
+/// Whether SQS was out of reach, or did not answer at all.
+fn no_answer(error: &QueueError) -> bool {
+    match error.kind {
+        Kind::Unreachable => true,
+        Kind::Unconfirmed => *error != QueueError::unnamed(),
+        Kind::Retryable | Kind::Denied | Kind::Refused => false,
+    }
+}
+
+/// What a batch call that succeeded says of its entries. Whom it names nowhere is not confirmed.
+struct Answered {
+    confirmed: Vec<String>,
+    failed: Vec<BatchResultErrorEntry>,
+}
+
+/// Ten entries a call, [`CALLS_AT_ONCE`] calls side by side; the outcomes in the order of the entries.
+async fn in_batches<'a, T, F: Future<Output = PerEntry>>(entries: &'a [T], call: impl Fn(&'a [T]) -> F) -> PerEntry {
+    let calls: Vec<F> = entries.chunks(MAX_ENTRIES).map(call).collect();
+    stream::iter(calls).buffered(CALLS_AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten().collect()
+}
+
+/// Makes a batch call, and again, up to `attempts` times in all, for the entries that failed and may yet succeed.
+/// Only what an answer confirms by name has succeeded.
+async fn again<C, F>(entries: usize, attempts: u32, again_if_unconfirmed: bool, call: C) -> PerEntry
 where
     C: Fn(Vec<usize>) -> F,
-    F: Future<Output = Result<Vec<BatchResultErrorEntry>, QueueError>>,
+    F: Future<Output = Result<Answered, QueueError>>,
 {
-    let mut results = vec![Ok(()); entries];
+    let mut results = vec![Err(QueueError::unnamed()); entries];
     let mut left: Vec<usize> = (0..entries).collect();
-    for attempt in 1..=ATTEMPTS {
+    for attempt in 1..=attempts {
+        match call(left.clone()).await {
+            Ok(answer) => {
+                left.iter().for_each(|index| results[*index] = Err(QueueError::unnamed()));
+                let place = |id: &str| id.parse().ok().filter(|index| left.contains(index));
+                answer.failed.iter().for_each(|entry| {
+                    if let Some(index) = place(entry.id()) {
+                        results[index] = Err(QueueError::of_entry(entry));
+                    }
+                });
+                answer.confirmed.iter().filter_map(|id| place(id)).for_each(|index| results[index] = Ok(()));
+            }
+            Err(error) => left.iter().for_each(|index| results[*index] = Err(error.clone())),
+        }
+        left.retain(|index| {
+            let failed = results[*index].as_ref().err();
+            failed.is_some_and(|error| error.is_retryable() && (again_if_unconfirmed || !error.may_have_happened()))
+        });
         if left.is_empty() {
             break;
         }
-        let failed = match call(left.clone()).await {
-            Ok(failed) => failed,
-            Err(error) => {
-                left.iter().for_each(|index| results[*index] = Err(error.clone()));
-                break;
-            }
-        };
-        left.iter().for_each(|index| results[*index] = Ok(()));
-        left.clear();
-        for entry in &failed {
-            let Some(index) = entry.id().parse().ok().filter(|index| *index < entries) else { continue };
-            let error = QueueError::of_entry(entry);
-            if error.is_retryable() {
-                left.push(index);
-            }
-            results[index] = Err(error);
-        }
-        if !left.is_empty() && attempt < ATTEMPTS {
+        if attempt < attempts {
             // Full jitter, as AWS advises: 0 to 50 ms, then 0 to 100 ms.
             sleep(Duration::from_millis(fastrand::u64(0..=(25 << attempt)))).await;
         }

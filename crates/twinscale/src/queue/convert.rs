@@ -41,6 +41,7 @@ pub(super) fn message(from: SqsMessage) -> Message {
             .into_iter()
             .map(|(name, value)| (name, attribute(value)))
             .collect(),
+        here: Default::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rejected messages go to the dead-letter queue now, with the reason as an attribute, on both hosts alike.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
 
 use tokio::sync::OnceCell;
 
@@ -57,13 +58,21 @@ impl DeadLetters {
     }
 }
 
-/// The rejected message as it is sent: all of it, the FIFO ids included, and the reason, which is shortened or left out
+/// The receive's own: two rejected messages never become one, whatever their senders thought of ids and whatever scope
+/// the dead-letter queue has for them, nor does one that is moved back and rejected again; our own repetition is one.
+fn deduplication_id(message: &Message) -> String {
+    let mut receive = DefaultHasher::new();
+    receive.write(message.receipt_handle.as_bytes());
+    format!("{}-{:016x}", message.id, receive.finish())
+}
+
+/// The rejected message as it is sent: all of it, its group included, and the reason, which is shortened or left out
 /// where a message has no room for it, since rejecting never fails for want of space.
 pub(super) fn outgoing(message: &Message, reason: &str) -> Outgoing {
     let mut rejected = Outgoing {
         body: message.body.clone(),
         group_id: message.group_id.clone(),
-        deduplication_id: message.deduplication_id.clone(),
+        deduplication_id: message.deduplication_id.as_ref().map(|_| deduplication_id(message)),
         attributes: message.attributes.clone(),
         trace_header: message.trace_header.clone(),
         delay: None,
@@ -106,8 +115,9 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_message_keeps_its_ids_and_gains_the_reason() {
+    fn a_rejected_message_keeps_its_group_and_gains_the_reason() {
         let message = Message {
+            id: "m".to_owned(),
             body: "b".to_owned(),
             group_id: Some("g".to_owned()),
             deduplication_id: Some("d".to_owned()),
@@ -116,10 +126,28 @@ mod tests {
             ..Message::default()
         };
         let sent = outgoing(&message, "no such\0 customer");
-        assert_eq!((sent.group_id.as_deref(), sent.deduplication_id.as_deref()), (Some("g"), Some("d")));
+        assert_eq!(sent.group_id.as_deref(), Some("g"));
         assert_eq!(sent.trace_header.as_deref(), Some("Root=1"));
         assert_eq!(sent.attributes["a"], text("1"));
         assert_eq!(reason_of(&sent), Some("no such\u{FFFD} customer"));
+    }
+
+    #[test]
+    fn each_receive_of_a_fifo_message_is_a_dead_letter_of_its_own_and_its_repetition_is_the_same() {
+        let received = |id: &str, receipt_handle: &str| Message {
+            id: id.to_owned(),
+            receipt_handle: receipt_handle.to_owned(),
+            group_id: Some("g".to_owned()),
+            deduplication_id: Some("by content".to_owned()),
+            ..Message::default()
+        };
+        let of = |id, handle| outgoing(&received(id, handle), "why").deduplication_id.expect("FIFO");
+        assert_eq!(of("m1", "r1"), of("m1", "r1"));
+        assert_ne!(of("m1", "r1"), of("m2", "r1"));
+        assert_ne!(of("m1", "r1"), of("m1", "r2"));
+        let id = of("0bd3a94c-ec0d-4a9b-9a4e-2d8a2a9e4f2a", "r1");
+        assert!(id.len() <= 128, "{id}");
+        assert_eq!(outgoing(&Message::default(), "why").deduplication_id, None);
     }
 
     #[test]

@@ -11,8 +11,6 @@
 
 mod adapt;
 mod ahead;
-mod calls;
-mod leases;
 mod pace;
 mod probe;
 mod receive;

@@ -1,4 +1,5 @@
-//! Asks the queue about itself: whether it can be reached, and how long its visibility timeout is.
+//! Asks the queue about itself: whether it can be reached, how long its visibility timeout is, and how often it gives out
+//! a message.
 
 use std::time::Duration;
 
@@ -16,18 +17,27 @@ const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
 /// How often a worker that only serves HTTP looks whether a send has failed for want of a connection.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The visibility timeout that messages are received with. Asks until there is an answer, so that a worker that starts
+/// What a worker has to know of its queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// The visibility timeout that messages are received with.
+    pub(super) visibility: Duration,
+    /// `maxReceiveCount`; `None`: there is no redrive policy, or it cannot be read.
+    pub(super) max_receives: Option<u32>,
+}
+
+/// Asks until there is an answer, so that a worker that starts
 /// before its queue can be reached is not ready rather than dead; a job gives up after `patience`, since nobody probes it.
 ///
 /// # Errors
 /// How it ended instead: `drain` was cancelled, or the queue did not answer in time.
-pub(super) async fn visibility(
+pub(super) async fn ask(
     queue: &Queue,
     config: &Config,
     health: &Health,
     drain: &CancellationToken,
     patience: Option<Duration>,
-) -> Result<Duration, Ending> {
+) -> Result<Known, Ending> {
     let (mut pace, began) = (Pace::new(1), Instant::now());
     health.reached_queue(false);
     loop {
@@ -35,18 +45,20 @@ pub(super) async fn visibility(
         health.back_within(config.attempt_timeout * 6);
         let asked = tokio::select! {
             () = drain.cancelled() => return Err(Ending::Drained),
-            asked = queue.visibility_timeout() => asked,
+            asked = queue.about() => asked,
         };
         let configured = config.worker.visibility_timeout;
         match asked {
-            Ok(own) => {
+            Ok(about) => {
                 health.reached_queue(true);
-                return Ok(configured.unwrap_or(own));
+                let visibility = configured.unwrap_or(about.visibility);
+                return Ok(Known { visibility, max_receives: about.max_receives });
             }
             Err(error) if !error.is_retryable() => {
-                tracing::warn!(%error, "the queue does not tell its visibility timeout: allow \
+                tracing::warn!(%error, "the queue does not tell its visibility timeout and its redrive policy: allow \
                     sqs:GetQueueAttributes, or set VISIBILITY_TIMEOUT_SECS; 30 s are assumed otherwise");
-                return Ok(configured.unwrap_or(DEFAULT_VISIBILITY));
+                let visibility = configured.unwrap_or(DEFAULT_VISIBILITY);
+                return Ok(Known { visibility, max_receives: None });
             }
             Err(error) => tracing::warn!(%error, "the queue does not answer"),
         }
@@ -63,7 +75,7 @@ pub(super) async fn visibility(
 
 /// Keeps readiness true for a worker that makes no receives which would show it.
 pub(super) async fn watch(queue: &Queue, config: &Config, health: &Health, drain: &CancellationToken) {
-    while visibility(queue, config, health, drain, None).await.is_ok() {
+    while ask(queue, config, health, drain, None).await.is_ok() {
         health.waiting();
         // A refusal is an answer too: the queue is in reach, and each send says what is wrong.
         health.reached_queue(true);

@@ -14,6 +14,9 @@ use crate::message::Message;
 use crate::queue::{Queue, QueueError};
 use crate::shutdown::Health;
 
+/// From one empty answer to the next receive, at least.
+const EMPTY_PAUSE: Duration = Duration::from_secs(1);
+
 pub(super) struct Receiver {
     pub(super) queue: Queue,
     pub(super) room: Arc<Room>,
@@ -58,6 +61,8 @@ impl Receiver {
                 () = drain.cancelled() => break,
                 Some(Ok(answer)) = receives.join_next() => {
                     let Answer { asked, took, brought } = answer;
+                    let sizes = brought.iter().flatten().map(Message::bytes);
+                    self.room.brought(asked, sizes);
                     match self.noted(brought) {
                         Ok(messages) => {
                             answered_at = Instant::now();
@@ -69,9 +74,13 @@ impl Receiver {
                             if !messages.is_empty() {
                                 quiet_since = Instant::now();
                                 hand_on(messages);
-                            } else if self.has_idled(quiet_since) {
-                                tracing::info!("nothing comes any more (EXIT_WHEN_IDLE_SECS)");
-                                drain.cancel();
+                            } else {
+                                // An empty answer before its time, or no long poll at all: asking on would be a spin.
+                                not_before = Instant::now() + EMPTY_PAUSE.saturating_sub(took);
+                                if self.has_idled(quiet_since) {
+                                    tracing::info!("nothing comes any more (EXIT_WHEN_IDLE_SECS)");
+                                    drain.cancel();
+                                }
                             }
                         }
                         Err(()) => {

@@ -1,34 +1,36 @@
 //! The loop: receive, run, settle, until it is told to drain.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::adapt::Adaptive;
 use super::ahead::Ahead;
-use super::leases::{Heartbeat, Leases};
 use super::receive::Receiver;
 use super::room::Room;
-use super::settle::{Happened, Pending, Settler, Tally};
-use crate::batch::{self, Limits};
+use super::settle::{Hand, Happened, Settler, Tally};
+use crate::batch::{self, InPlace, Limits, MaxReceives};
 use crate::config::{Config, WorkerConfig};
 use crate::handler::Handler;
 use crate::idempotency::Idempotency;
 use crate::journal::Journal;
-use crate::message::Message;
+use crate::message::{Message, TimeUp};
 use crate::metrics::Metrics;
 use crate::queue::{DeadLetters, Queue};
+use crate::settle::{Heartbeat, Settling};
 use crate::shutdown::Health;
 
 /// A handler that blocks its thread cannot be aborted: after the budget, the worker waits this long for it and leaves.
 const ABORT_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_AT_STORE_EVERY: Duration = Duration::from_millis(250);
 
 /// How a worker ended, by its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum Ending {
     BudgetExceeded,
     /// A job (`EXIT_WHEN_IDLE_SECS`) whose queue has answered nothing for that long: 69 (`EX_UNAVAILABLE`).
     Unreachable,
+    /// What was handled could not be settled, and comes again: 75 too.
+    Unsettled,
     /// A second signal came: 130, as shells have it for SIGINT.
     Forced,
 }
@@ -48,7 +52,7 @@ impl Ending {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Drained => 0,
-            Self::BudgetExceeded => 75,
+            Self::BudgetExceeded | Self::Unsettled => 75,
             Self::Unreachable => 69,
             Self::Forced => 130,
         }
@@ -80,18 +84,31 @@ impl<H: Handler> Worker<H> {
         let told = tokio::spawn(announce(drain.clone(), self.health.clone()));
         let _told = AbortOnDropHandle::new(told);
         let patience = settings.exit_when_idle;
-        let asked = super::probe::visibility(&self.queue, &self.config, &self.health, &drain, patience).await;
-        let visibility = match asked {
-            Ok(visibility) => visibility,
+        let asked = super::probe::ask(&self.queue, &self.config, &self.health, &drain, patience).await;
+        let known = match asked {
+            Ok(known) => known,
             Err(ending) => return ending,
         };
+        let (visibility, max_receives) = (known.visibility, known.max_receives);
+        let idempotency = Idempotency::of(&self.config.idempotency);
         let limits = Limits {
             concurrency: Arc::new(Semaphore::new(settings.concurrency)),
             handler_timeout: self.config.handler_timeout,
             time_up: CancellationToken::new(),
             unwrap_sns: self.config.unwrap_sns,
-            idempotency: Idempotency::of(&self.config.idempotency),
+            idempotency: idempotency.clone(),
+            ends: TimeUp::default(),
+            draining: drain.clone(),
+            // Without a heartbeat nothing is held for longer than its visibility timeout.
+            in_place: settings.heartbeat.then(|| InPlace {
+                backoff: self.config.backoff,
+                max_receives: MaxReceives(Arc::new(move || Box::pin(std::future::ready(max_receives)))),
+                until: None,
+            }),
+            waits_for_store: settings.heartbeat,
         };
+        let _store =
+            idempotency.map(|store| AbortOnDropHandle::new(tokio::spawn(watch_store(store, self.health.clone()))));
         let _clock =
             AbortOnDropHandle::new(tokio::spawn(run_down(drain.clone(), limits.clone(), settings.drain_budget)));
         // In a FIFO group the messages behind are held in any case; and one of the two limits follows the handlers.
@@ -99,7 +116,13 @@ impl<H: Handler> Worker<H> {
         let ahead = follows.then(|| Ahead::new(settings.concurrency));
         let capacity = settings.concurrency + settings.prefetch.unwrap_or_default();
         let most = ahead.as_ref().map_or(capacity, Ahead::most_in_hand);
-        let room = Arc::new(Room::new(capacity, ahead, settings.receive_min_room, settings.receive_linger));
+        let room = Arc::new(Room::new(
+            capacity,
+            ahead,
+            settings.receive_min_room,
+            settings.receive_linger,
+            settings.most_bytes,
+        ));
         let (happened, happenings) = mpsc::unbounded_channel();
         let settling = AbortOnDropHandle::new(tokio::spawn(self.settler(room.clone(), visibility).run(happenings)));
 
@@ -115,8 +138,13 @@ impl<H: Handler> Worker<H> {
             exit_when_idle: settings.exit_when_idle,
             batches: batches.clone(),
         };
+        let receives = AtomicU64::new(1);
+        let named = |mut message: Message| {
+            message.here.key = receives.fetch_add(1, Ordering::Relaxed);
+            message
+        };
         let hand_on = |messages: Vec<Message>| {
-            let in_hand = |message| (Arc::new(message), CancellationToken::new());
+            let in_hand = |message| (Arc::new(named(message)), CancellationToken::new());
             let messages: Vec<_> = messages.into_iter().map(in_hand).collect();
             // The settling task ends after all others, so it hears everything.
             let _ = happened.send(Happened::Received(messages.clone()));
@@ -124,7 +152,9 @@ impl<H: Handler> Worker<H> {
                 batches.spawn(lane);
             }
         };
-        let give_back = |messages| drop(happened.send(Happened::Unwanted(messages)));
+        let give_back = |messages: Vec<Message>| {
+            drop(happened.send(Happened::Unwanted(messages.into_iter().map(named).collect())));
+        };
         let answered = receiver.run(&drain, hand_on, give_back).await;
 
         batches.close();
@@ -155,13 +185,13 @@ impl<H: Handler> Worker<H> {
             queue: self.queue.clone(),
             dead_letters: Arc::new(DeadLetters::of(self.queue.clone(), self.config.dlq_url.clone())),
             room,
-            leases: Leases::new(heartbeat(settings, visibility)),
+            health: self.health.clone(),
+            settling: Settling::of_worker(heartbeat(settings, visibility), settings.delete_linger),
             backoff: self.config.backoff,
-            delete_linger: settings.delete_linger,
             journal: self.journal.clone(),
             metrics: self.metrics.clone(),
             adaptive,
-            pending: Pending::default(),
+            hand: Hand::empty(),
         }
     }
 }
@@ -184,10 +214,19 @@ async fn announce(drain: CancellationToken, health: Health) {
     tracing::info!("draining: no further receive starts");
 }
 
+/// Lets readiness tell whether the store of keys answers.
+async fn watch_store(store: Idempotency, health: Health) {
+    loop {
+        health.store_answers(store.answers());
+        sleep(LOOK_AT_STORE_EVERY).await;
+    }
+}
+
 /// Closes the door to handlers when draining begins, and ends those that run when the budget is spent.
 async fn run_down(drain: CancellationToken, limits: Limits, budget: Duration) {
     drain.cancelled().await;
     limits.concurrency.close();
+    limits.ends.at(Instant::now() + budget);
     sleep(budget).await;
     limits.time_up.cancel();
 }
@@ -206,5 +245,5 @@ fn ending(tally: Tally) -> Ending {
         tracing::warn!(aborted, "the drain budget was exceeded: messages were given back unfinished");
         return Ending::BudgetExceeded;
     }
-    Ending::Drained
+    if unsettled > 0 { Ending::Unsettled } else { Ending::Drained }
 }

@@ -1,10 +1,5 @@
-//! Settles messages: one task owns every lease, hears what happens, and makes the calls that follow from it.
-//!
-//! ```text
-//! received ─► lease ─► (extended while held) ─► ended ─┬► Done ──────► delete, ten a call
-//!                                                      ├► Retry, late ► visible again, later or now
-//!                                                      └► Reject ────► dead-letter queue ─► delete
-//! ```
+//! The settling task: it alone knows every message in hand, hears what happens, and makes the calls that follow from it.
+//! What follows is [`Settling`]'s to say; here are the messages, the log, and what the rest of the worker is told.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,23 +8,24 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::adapt::Adaptive;
-use super::calls::{self, Answer};
-use super::leases::{Extension, Key, Lease, Leases, Next, key};
 use super::room::Room;
 use crate::batch::{Event, GoOn, InHand, Verdict};
+use crate::calls::{self, Answer, Named};
 use crate::config::Backoff;
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
 use crate::message::Message;
 use crate::metrics::Metrics;
-use crate::queue::{DeadLetters, MAX_ENTRIES, Queue, QueueError};
+use crate::queue::{DeadLetters, Queue};
+use crate::settle::{Fate, Key, Settling, Wish};
+use crate::shutdown::Health;
 
 /// Events looked at in one turn.
 const EVENTS_A_TURN: usize = 128;
-/// Finished messages that wait for their delete; above that, no more are received, so that an outage of deletes alone
-/// cannot fill the memory.
+/// Finished messages that wait for their delete; above that, no more are received.
 const MOST_UNDELETED: usize = 2_000;
 /// What is left at the end gets this long: a batch call and its repetition.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
@@ -66,33 +62,51 @@ pub(super) struct Settler {
     pub(super) queue: Queue,
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) room: Arc<Room>,
-    pub(super) leases: Leases,
+    pub(super) health: Health,
+    pub(super) settling: Settling,
     pub(super) backoff: Backoff,
-    pub(super) delete_linger: Duration,
     pub(super) journal: Journal,
     pub(super) metrics: Arc<Metrics>,
     /// `None`: the limit stays what `CONCURRENCY` says.
     pub(super) adaptive: Option<Adaptive>,
-    pub(super) pending: Pending,
+    pub(super) hand: Hand,
 }
 
-/// What waits for its call.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    deletes: Vec<Key>,
-    deletes_due: Option<Instant>,
-    /// In delete calls under way.
-    deleting: usize,
-    delete_failures: u32,
-    returns: Vec<(Arc<Message>, Duration)>,
-    rejects: Vec<(Arc<Message>, String)>,
-    /// Groups that wait behind a rejected message.
-    waiting: HashMap<Key, GoOn>,
-    /// Places of ended messages that are not given back to the room yet.
+/// The messages in hand, and what the room has not been told of yet.
+#[derive(Debug)]
+pub(super) struct Hand {
+    began: Instant,
+    held: HashMap<Key, Held>,
+    /// Places of messages that need none any more.
     owed: usize,
-    /// Handlers that ended, and the time they took, which the room was not told of yet.
+    /// Bytes of bodies that are dropped.
+    dropped: usize,
+    /// Handlers that ended, and the time they took.
     handled: (usize, Duration),
     tally: Tally,
+}
+
+impl Hand {
+    pub(super) fn empty() -> Self {
+        let (held, tally) = (HashMap::new(), Tally::default());
+        Self { began: Instant::now(), held, owed: 0, dropped: 0, handled: (0, Duration::ZERO), tally }
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    message: Arc<Message>,
+    bytes: usize,
+    received_at: SystemTime,
+    started: Option<(Instant, SystemTime)>,
+    /// Tells the handler to stop, since another owner has the message or may have it.
+    lost: CancellationToken,
+    /// Its place in the room was given back.
+    paid: bool,
+    /// Why it is rejected.
+    reason: String,
+    /// The rest of its group waits behind its reject.
+    go_on: Option<GoOn>,
 }
 
 impl Settler {
@@ -101,7 +115,7 @@ impl Settler {
         let mut calls = JoinSet::new();
         let mut turn = Vec::with_capacity(EVENTS_A_TURN);
         loop {
-            let due = self.next_due();
+            let due = self.settling.next().map(|due| self.hand.began + due);
             tokio::select! {
                 Some(answer) = calls.join_next() => self.answered(answer),
                 heard = happened.recv_many(&mut turn, EVENTS_A_TURN) => {
@@ -112,281 +126,227 @@ impl Settler {
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
-            self.start_calls(&mut calls, Instant::now());
-            self.pay_room();
-            self.metrics.in_flight.set(self.leases.len() as u64);
+            self.turn(&mut calls);
         }
+        self.settling.hurry();
         let _ = timeout(FLUSH_WITHIN, self.flush(&mut calls)).await;
-        self.pending.tally.unsettled += self.pending.deletes.len() + self.pending.deleting;
-        self.pending.tally
+        self.hand.tally.unsettled += self.settling.unsettled();
+        self.hand.tally
     }
 
     async fn flush(&mut self, calls: &mut JoinSet<Answer>) {
         loop {
-            let now = Instant::now();
-            self.pending.deletes_due = self.pending.deletes_due.map(|_| now);
-            self.start_calls(calls, now);
-            match calls.join_next().await {
-                Some(answer) => self.answered(answer),
-                None => break,
+            self.turn(calls);
+            let due = self.settling.next().filter(|_| self.settling.unsettled() > 0);
+            let due = due.map(|due| self.hand.began + due);
+            tokio::select! {
+                Some(answer) = calls.join_next() => self.answered(answer),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                else => return,
             }
         }
+    }
+
+    fn now(&self) -> Duration {
+        self.hand.began.elapsed()
+    }
+
+    /// Makes the calls that are due, and tells the rest of the worker how things are.
+    fn turn(&mut self, calls: &mut JoinSet<Answer>) {
+        self.ended();
+        let (due, over) = self.settling.calls(self.now());
+        over.into_iter().for_each(|key| self.stop(key));
+        for call in due {
+            let entries = call.entries.into_iter().filter_map(|(key, hidden)| {
+                let held = self.hand.held.get(&key)?;
+                Some(Named { key, message: held.message.clone(), hidden, reason: held.reason.clone() })
+            });
+            calls.spawn(calls::make(call.kind, self.queue.clone(), self.dead_letters.clone(), entries.collect()));
+        }
+        self.ended();
+        self.health.settles(!self.settling.keeps_failing());
+        self.room.pause(self.settling.is_failing());
+        self.pay_room();
+        self.metrics.in_flight.set(self.settling.len() as u64);
     }
 
     fn hear(&mut self, happened: Happened) {
         match happened {
             Happened::Received(messages) => {
                 self.metrics.received.add(messages.len() as u64);
-                let (now, at) = (Instant::now(), SystemTime::now());
-                messages.into_iter().for_each(|(message, lost)| self.leases.hold(message, lost, now, at));
+                messages.into_iter().for_each(|(message, lost)| self.hold(message, lost, false));
             }
             Happened::Unwanted(messages) => {
                 self.metrics.received.add(messages.len() as u64);
                 for message in messages {
-                    self.give_back(Arc::new(message), Duration::ZERO);
+                    let message = Arc::new(message);
+                    self.hold(message.clone(), CancellationToken::new(), true);
+                    self.give_back(&message, Duration::ZERO);
                 }
             }
             Happened::Handled(Event::Started(message)) => {
-                self.leases.started(&message);
+                if let Some(held) = self.hand.held.get_mut(&message.here.key) {
+                    held.started = Some((Instant::now(), SystemTime::now()));
+                }
                 if let Some(age) = message.sent_at.and_then(|sent| sent.elapsed().ok()) {
                     self.metrics.age_at_start_seconds.observe(age);
                 }
             }
-            Happened::Handled(Event::Ended(message, verdict, go_on)) => {
-                self.pending.owed += 1;
-                self.pending.waiting.extend(go_on.map(|go_on| (key(&message), go_on)));
+            Happened::Handled(Event::Again { message, verdict, behind }) => {
                 self.record(&message, &verdict);
+                verdict.tell(&message);
+                // Whoever waits for its turn leaves its place to others.
+                behind.iter().chain([&message]).for_each(|message| self.pay(message.here.key));
+            }
+            Happened::Handled(Event::Ended(message, verdict, go_on)) => {
+                self.record(&message, &verdict);
+                self.pay(message.here.key);
+                if let Some(held) = self.hand.held.get_mut(&message.here.key) {
+                    held.go_on = go_on;
+                }
                 self.settle(message, verdict);
             }
         }
     }
 
+    fn hold(&mut self, message: Arc<Message>, lost: CancellationToken, paid: bool) {
+        let (key, bytes) = (message.here.key, message.bytes());
+        self.settling.hold(key, self.now());
+        let (received_at, started, reason, go_on) = (SystemTime::now(), None, String::new(), None);
+        let held = Held { message, bytes, received_at, started, lost, paid, reason, go_on };
+        self.hand.held.insert(key, held);
+    }
+
+    fn pay(&mut self, key: Key) {
+        if let Some(held) = self.hand.held.get_mut(&key).filter(|held| !held.paid) {
+            held.paid = true;
+            self.hand.owed += 1;
+        }
+    }
+
     fn record(&mut self, message: &Arc<Message>, verdict: &Verdict) {
         self.metrics.ended(verdict.word());
-        let Some(lease) = self.leases.get(key(message)) else { return };
-        if let Some((started, _)) = lease.started {
+        let Some(held) = self.hand.held.get_mut(&message.here.key) else { return };
+        let started = held.started.take();
+        if let Some((started, _)) = started {
             let time = started.elapsed();
             self.metrics.handler_seconds.observe(time);
-            self.pending.handled.0 += 1;
-            self.pending.handled.1 += time;
+            self.hand.handled.0 += 1;
+            self.hand.handled.1 += time;
             if let Some(adaptive) = &mut self.adaptive {
                 let failed = matches!(verdict.word(), "retry" | "panic" | "timeout");
                 self.room.change(adaptive.ended(time, failed));
             }
         }
-        self.pending.tally.aborted += usize::from(*verdict == Verdict::Late && lease.started.is_some());
+        self.hand.tally.aborted += usize::from(*verdict == Verdict::Late && started.is_some());
         if self.journal.is_on() {
-            let (received, started) = (lease.received_at, lease.started.map(|(_, at)| at));
+            let (received, started) = (held.received_at, started.map(|(_, at)| at));
             self.journal.message(message, Times { received, started, finished: SystemTime::now() }, verdict.word());
         }
     }
 
     fn settle(&mut self, message: Arc<Message>, verdict: Verdict) {
-        let key = key(&message);
-        let verdict = match self.leases.ended(key, verdict) {
-            Next::Settle(verdict) => verdict,
-            Next::Wait => return,
-            Next::Lost => {
-                self.pending.waiting.remove(&key);
-                return self.not_ours(&message);
-            }
-        };
-        let (id, receive_count) = (&message.id, message.receive_count);
+        let (key, now) = (message.here.key, self.now());
+        verdict.tell(&message);
         match verdict {
-            Verdict::Handled(Outcome::Done) | Verdict::Duplicate => self.delete(key),
+            Verdict::Handled(Outcome::Done) | Verdict::Duplicate => {
+                self.drop_body(message);
+                self.settling.wish(key, Wish::Delete, now);
+            }
             Verdict::Handled(Outcome::Reject { reason }) => {
-                tracing::warn!(id, receive_count, reason, "rejected");
-                self.pending.rejects.push((message, reason));
+                if let Some(held) = self.hand.held.get_mut(&key) {
+                    held.reason = reason;
+                }
+                self.settling.wish(key, Wish::DeadLetter, now);
             }
-            Verdict::Handled(Outcome::Retry { after, reason }) => {
-                tracing::info!(id, receive_count, reason, "to be retried");
-                self.retry(message, after);
-            }
-            Verdict::Panicked(panic) => {
-                tracing::error!(id, receive_count, panic, "the handler panicked");
-                self.retry(message, None);
-            }
-            Verdict::TimedOut(limit) => {
-                tracing::warn!(id, receive_count, ?limit, "the handler took too long");
-                self.retry(message, None);
-            }
-            Verdict::Late | Verdict::Blocked => {
-                tracing::info!(id, receive_count, ?verdict, "given back");
-                self.leases.revoke(key);
-                self.give_back(message, Duration::ZERO);
-            }
-            Verdict::Lost => {
-                self.leases.revoke(key);
-                self.not_ours(&message);
-            }
+            Verdict::Handled(Outcome::Retry { after, .. }) => self.retry(&message, after),
+            Verdict::Panicked(_) | Verdict::TimedOut(_) => self.retry(&message, None),
+            Verdict::Late | Verdict::Blocked => self.give_back(&message, Duration::ZERO),
+            Verdict::Lost => self.settling.forget(key),
         }
     }
 
-    /// Another owner settles it, or the next one does.
-    fn not_ours(&mut self, message: &Message) {
-        self.metrics.lost_lease.add(1);
-        let (id, receive_count) = (&message.id, message.receive_count);
-        tracing::warn!(id, receive_count, "not settled: its lease is lost, and another owner may have it");
+    /// Only its names are needed from now on.
+    fn drop_body(&mut self, message: Arc<Message>) {
+        let key = message.here.key;
+        let Some(held) = self.hand.held.remove(&key) else { return };
+        self.hand.dropped += held.bytes;
+        drop(held.message);
+        self.hand.held.insert(key, Held { message: message.without_body(), bytes: 0, ..held });
     }
 
-    fn delete(&mut self, key: Key) {
-        self.pending.deletes.push(key);
-        self.pending.deletes_due.get_or_insert_with(|| Instant::now() + self.delete_linger);
-    }
-
-    fn retry(&mut self, message: Arc<Message>, after: Option<Duration>) {
-        let lease = self.leases.revoke(key(&message));
-        let receives = message.receive_count;
-        let after = after.unwrap_or_else(|| self.backoff.delay(receives, fastrand::f64()));
+    fn retry(&mut self, message: &Arc<Message>, after: Option<Duration>) {
+        let after = after.unwrap_or_else(|| self.backoff.delay(message.attempt(), fastrand::f64()));
         // SQS counts in seconds, and in 12 hours from the receive: what is left of them is the most it takes.
-        let held = lease.map(|lease| lease.received.elapsed()).unwrap_or_default();
-        let most = LONGEST_VISIBILITY.saturating_sub(held + Duration::from_secs(1));
+        let held_for = self.settling.held_for(message.here.key, self.now());
+        let most = LONGEST_VISIBILITY.saturating_sub(held_for + Duration::from_secs(1));
         self.give_back(message, Duration::from_secs(after.min(most).as_secs_f64().ceil() as u64));
     }
 
-    /// In the next turn, with no linger: the delay counts from the call, and whoever waits for the message waits too.
-    fn give_back(&mut self, message: Arc<Message>, after: Duration) {
-        self.pending.returns.push((message, after));
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        [self.pending.deletes_due, self.leases.next_look()].into_iter().flatten().min()
-    }
-
-    fn start_calls(&mut self, calls: &mut JoinSet<Answer>, now: Instant) {
-        self.start_deletes(calls, now);
-        for chunk in std::mem::take(&mut self.pending.returns).chunks(MAX_ENTRIES) {
-            calls.spawn(calls::give_back(self.queue.clone(), chunk.to_vec()));
-        }
-        if !self.pending.rejects.is_empty() {
-            let rejects = std::mem::take(&mut self.pending.rejects);
-            calls.spawn(calls::reject(self.dead_letters.clone(), rejects));
-        }
-        for chunk in self.leases.extendable(now).chunks(MAX_ENTRIES) {
-            calls.spawn(calls::extend(self.queue.clone(), chunk.to_vec()));
-        }
-    }
-
-    /// Starts deletes as soon as there are ten, or when the linger of the first is over.
-    fn start_deletes(&mut self, calls: &mut JoinSet<Answer>, now: Instant) {
-        let due = self.pending.deletes_due.is_some_and(|due| due <= now);
-        while self.pending.deletes.len() >= MAX_ENTRIES || (due && !self.pending.deletes.is_empty()) {
-            let keys: Vec<_> = self.pending.deletes.drain(..self.pending.deletes.len().min(MAX_ENTRIES)).collect();
-            let (mut leases, mut extending) = (Vec::with_capacity(keys.len()), Vec::new());
-            for key in keys {
-                match self.leases.revoke(key) {
-                    Some(lease) => leases.push(lease),
-                    None => extending.push(key),
-                }
-            }
-            if !leases.is_empty() {
-                self.pending.deleting += leases.len();
-                calls.spawn(calls::delete(self.queue.clone(), leases));
-            }
-            if !extending.is_empty() {
-                // Their turn comes when the extension has been answered.
-                self.pending.deletes.extend(extending);
-                self.pending.deletes_due = Some(now + self.delete_linger.max(Duration::from_millis(20)));
-                return;
-            }
-        }
-        if self.pending.deletes.is_empty() {
-            self.pending.deletes_due = None;
-        } else if due {
-            self.pending.deletes_due = Some(now + self.delete_linger);
-        }
+    fn give_back(&mut self, message: &Arc<Message>, after: Duration) {
+        let now = self.now();
+        self.settling.wish(message.here.key, Wish::GiveBack(after), now);
     }
 
     fn answered(&mut self, answer: Result<Answer, tokio::task::JoinError>) {
         let Ok(answer) = answer else { return };
-        match answer {
-            Answer::Deleted(results) => self.deleted(results),
-            Answer::Returned(results) => {
-                for (message, error) in results.into_iter().filter_map(|(m, r)| r.err().map(|error| (m, error))) {
-                    let (id, receive_count) = (&message.id, message.receive_count);
-                    tracing::warn!(id, receive_count, %error, "not given back: it comes after its visibility timeout");
-                    self.unsettled(&error);
+        let now = self.now();
+        let over = self.settling.answered(answer.kind, &answer.replies, now, fastrand::f64());
+        over.into_iter().for_each(|key| self.stop(key));
+    }
+
+    fn stop(&mut self, key: Key) {
+        if let Some(held) = self.hand.held.get(&key) {
+            held.lost.cancel();
+        }
+    }
+
+    /// What became of messages since the last turn.
+    fn ended(&mut self) {
+        for (key, fate) in self.settling.fates() {
+            match fate {
+                Fate::Taken => {
+                    let Some(held) = self.hand.held.get_mut(&key) else { continue };
+                    held.go_on.take().map(|go_on| go_on.send(()));
+                    let message = held.message.clone();
+                    self.drop_body(message);
                 }
-            }
-            Answer::Rejected(results) => {
-                for (key, result) in results {
-                    self.rejected(key, result);
+                Fate::NotTaken => {
+                    // Its group hears of it by the sender being dropped.
+                    let Some(held) = self.hand.held.get_mut(&key) else { continue };
+                    held.go_on = None;
+                    let message = held.message.clone();
+                    self.retry(&message, None);
                 }
-            }
-            Answer::Extended(results) => {
-                for (message, result) in results {
-                    self.extended(&message, result);
-                }
+                Fate::Settled | Fate::Lost | Fate::Unsettled => self.gone(key, fate),
             }
         }
     }
 
-    fn deleted(&mut self, results: Vec<(Lease, Result<(), QueueError>)>) {
-        self.pending.deleting -= results.len();
-        let mut retry = false;
-        for (lease, result) in results {
-            let Err(error) = result else { continue };
-            let id = &lease.message.id;
-            if error.is_retryable() {
-                retry = true;
-                tracing::warn!(id, %error, "not deleted: it is tried again");
-                self.pending.deletes.push(key(&lease.message));
-                self.leases.keep(lease);
-            } else {
-                tracing::warn!(id, %error, "not deleted: the message may come again");
-                self.unsettled(&error);
+    fn gone(&mut self, key: Key, fate: Fate) {
+        self.pay(key);
+        let Some(held) = self.hand.held.remove(&key) else { return };
+        self.hand.dropped += held.bytes;
+        let (id, receive_count) = (&held.message.id, held.message.receive_count);
+        match fate {
+            Fate::Lost => {
+                self.metrics.lost_lease.add(1);
+                tracing::warn!(id, receive_count, "not settled: its lease is lost, and another owner may have it");
             }
-        }
-        if retry {
-            let wait = Duration::from_millis(250 << self.pending.delete_failures.min(5));
-            self.pending.deletes_due = Some(Instant::now() + wait.mul_f64(0.5 + fastrand::f64() / 2.0));
-            self.pending.delete_failures += 1;
-        } else {
-            self.pending.delete_failures = 0;
-        }
-    }
-
-    fn unsettled(&mut self, error: &QueueError) {
-        if error.lost_lease() {
-            self.metrics.lost_lease.add(1);
-        } else {
-            self.pending.tally.unsettled += 1;
-        }
-    }
-
-    fn rejected(&mut self, key: Key, result: Result<(), QueueError>) {
-        // Where it was not taken, the group hears of it by the sender being dropped.
-        let go_on = self.pending.waiting.remove(&key);
-        let Err(error) = result else {
-            go_on.map(|go_on| go_on.send(()));
-            return self.delete(key);
-        };
-        let Some(message) = self.leases.get(key).map(|lease| lease.message.clone()) else { return };
-        let (id, receive_count) = (&message.id, message.receive_count);
-        tracing::error!(id, receive_count, %error, "not sent to the dead-letter queue: it is retried instead");
-        self.settle(message, Verdict::Handled(Outcome::retry("the dead-letter queue did not take it")));
-    }
-
-    fn extended(&mut self, message: &Arc<Message>, result: Result<(), QueueError>) {
-        let (id, receive_count) = (&message.id, message.receive_count);
-        let extension = match result {
-            Ok(()) => Extension::Granted,
-            Err(error) => {
-                let lost = error.lost_lease();
-                tracing::warn!(id, receive_count, %error, lost, "its lease was not extended");
-                if lost { Extension::Lost } else { Extension::Failed }
+            Fate::Unsettled => {
+                self.hand.tally.unsettled += 1;
+                tracing::warn!(id, receive_count, "not settled: SQS refuses, and the message may come again");
             }
-        };
-        if let Some((message, verdict)) = self.leases.extended(key(message), extension) {
-            self.settle(message, verdict);
+            Fate::Settled | Fate::Taken | Fate::NotTaken => {}
         }
     }
 
     fn pay_room(&mut self) {
-        let (count, time) = std::mem::take(&mut self.pending.handled);
+        let (count, time) = std::mem::take(&mut self.hand.handled);
         self.room.handled(count, time);
-        if self.pending.owed > 0 && self.pending.deletes.len() + self.pending.deleting < MOST_UNDELETED {
-            self.room.free(std::mem::take(&mut self.pending.owed));
+        self.room.dropped(std::mem::take(&mut self.hand.dropped));
+        if self.hand.owed > 0 && self.settling.unsettled() < MOST_UNDELETED {
+            self.room.free(std::mem::take(&mut self.hand.owed));
         }
     }
 }

@@ -95,8 +95,13 @@ async fn work<H: Handler>(context: Context, handler: H) -> Result<Ending, Error>
             tracing::warn!(within = ?FLUSH_WITHIN, "what the handler does on shutdown was cut off");
         }
     };
+    let writing = async {
+        if timeout(FLUSH_WITHIN, written.flush()).await.is_err() {
+            tracing::warn!(within = ?FLUSH_WITHIN, "the journal was not written in time");
+        }
+    };
     tokio::select! {
-        _ = async { tokio::join!(serving, written.flush(), telemetry::flush(FLUSH_WITHIN), last) } => {}
+        _ = async { tokio::join!(serving, writing, telemetry::flush(FLUSH_WITHIN), last) } => {}
         () = shutdown.force.cancelled() => return Ok(Ending::Forced),
     }
     tracing::info!(?ending, "twinscale-worker stops");
