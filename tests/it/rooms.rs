@@ -104,6 +104,18 @@ fn pure_rooms_read_no_clock_no_environment_and_no_chance() {
 }
 
 #[test]
+fn a_target_is_told_by_its_type_and_never_by_its_name() {
+    for file in sources("crates/lab/src") {
+        let code = code(&file);
+        for target in ["eks", "lambda", "local", "simulated"] {
+            for told in [format!("== \"{target}\""), format!("!= \"{target}\""), format!("\"{target}\" =>")] {
+                assert!(!code.contains(&told), "{}: {told}: match on TargetKind or Engine", file.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn one_room_alone_knows_each_client_of_aws() {
     for (client, room) in [("aws_sdk_sqs", "queue"), ("aws_sdk_dynamodb", "idempotency")] {
         let inside = room_of("crates/twinscale/src", room);

@@ -1,4 +1,4 @@
-//! Advice: the cheapest settings that meet a goal, and the rate at which the cheaper target changes, by simulation.
+//! Advice: the cheapest settings that meet a goal, and the rate at kind the cheaper target changes, by simulation.
 //!
 //! The search is fair: both targets search their concurrency inside a host, a host's memory is never less than its
 //! messages need, and work's computing part is stretched by the share that the host has. Every candidate meets the same
@@ -14,9 +14,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::{self, Prices};
-use crate::run::{Run, SCHEMA, Target, Targets};
+use crate::run::{Engine, Run, SCHEMA};
 use crate::scenario::Scenario;
 use crate::simulate;
+use crate::target::TargetKind;
 
 pub use break_even::{BREAK_EVEN_SCHEMA, BreakEven, Point, break_even};
 pub use candidates::{Candidate, Change};
@@ -25,16 +26,6 @@ pub use interval::Interval;
 
 /// Seeds of the first look at every candidate; those that lead are looked at with all seeds.
 const FIRST_LOOK: u64 = 2;
-
-/// Which target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Which {
-    /// The worker on EKS.
-    Eks,
-    /// The function on Lambda.
-    Lambda,
-}
 
 /// What a candidate came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +44,7 @@ pub struct Measured {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Advice {
     /// Which target.
-    pub target: Which,
+    pub target: TargetKind,
     /// The scenario as it is.
     pub now: Measured,
     /// The cheapest that meets the goal; `None` if no candidate does.
@@ -104,13 +95,13 @@ pub struct FilePatch {
 pub type Told<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
 /// Searches the settings of one target by simulation with `seeds` seeds.
-pub fn advise(scenario: &Scenario, which: Which, goal: Goal, seeds: u64, prices: &Prices, told: Told) -> Advice {
+pub fn advise(scenario: &Scenario, kind: TargetKind, goal: Goal, seeds: u64, prices: &Prices, told: Told) -> Advice {
     let measure = |candidate: &Candidate, seeds: u64| {
-        let measured = measured(candidate, which, goal, seeds.max(1), prices);
+        let measured = measured(candidate, kind, goal, seeds.max(1), prices);
         told(0, 1);
         measured
     };
-    let candidates = candidates::around(scenario, which);
+    let candidates = candidates::around(scenario, kind);
     told(candidates.len() as u64 + 1, 0);
     let first: Vec<Measured> = candidates.par_iter().map(|candidate| measure(candidate, FIRST_LOOK)).collect();
     let leading: Vec<&Candidate> = leaders(&first, goal).into_iter().map(|leader| &candidates[leader]).collect();
@@ -121,26 +112,26 @@ pub fn advise(scenario: &Scenario, which: Which, goal: Goal, seeds: u64, prices:
     let front = front(&again).into_iter().map(|at| again[at].clone()).collect();
     let nearest = again.iter().chain([&now]).min_by(|a, b| a.seconds.high.total_cmp(&b.seconds.high));
     let nearest = nearest.unwrap_or(&now).clone();
-    Advice { target: which, now, best, nearest, front, tried: candidates.len() }
+    Advice { target: kind, now, best, nearest, front, tried: candidates.len() }
 }
 
-/// The scenario with these changes, which the search has tried.
-pub fn with(scenario: &Scenario, which: Which, changes: &[Change]) -> Option<Scenario> {
-    let mut tried = candidates::around(scenario, which).into_iter();
+/// The scenario with these changes, kind the search has tried.
+pub fn with(scenario: &Scenario, kind: TargetKind, changes: &[Change]) -> Option<Scenario> {
+    let mut tried = candidates::around(scenario, kind).into_iter();
     tried.find(|candidate| candidate.changes == changes).map(|candidate| candidate.scenario)
 }
 
-fn measured(candidate: &Candidate, which: Which, goal: Goal, seeds: u64, prices: &Prices) -> Measured {
+fn measured(candidate: &Candidate, kind: TargetKind, goal: Goal, seeds: u64, prices: &Prices) -> Measured {
     let (mut seconds, mut usd, mut drained) = (Vec::new(), Vec::new(), true);
     for seed in 0..seeds {
         let mut scenario = candidate.scenario.clone();
         scenario.seed += seed;
         scenario.work.seed = scenario.seed;
-        let run = simulated(&scenario, which);
+        let run = simulated(&scenario, kind);
         let target = run.targets.iter().next().map(|(_, target)| target);
         drained &= target.is_some_and(|target| target.drain_seconds.is_some());
         seconds.push(target.and_then(|target| goal.figure(target)).unwrap_or(scenario.limit.as_secs_f64()));
-        usd.push(month_usd(&run, which, prices));
+        usd.push(month_usd(&run, kind, prices));
     }
     let seconds = Interval::of(&seconds);
     let meets = drained && seconds.high <= goal.within.as_secs_f64();
@@ -148,28 +139,19 @@ fn measured(candidate: &Candidate, which: Which, goal: Goal, seeds: u64, prices:
 }
 
 /// One target of the scenario, in virtual time.
-fn simulated(scenario: &Scenario, which: Which) -> Run {
-    let one = |target: fn(&Scenario) -> Target| Some(target(scenario));
-    let targets = match which {
-        Which::Eks => Targets { eks: one(simulate::run_eks), lambda: None },
-        Which::Lambda => Targets { eks: None, lambda: one(simulate::run_lambda) },
-    };
+fn simulated(scenario: &Scenario, kind: TargetKind) -> Run {
     Run {
         schema: SCHEMA.to_owned(),
-        engine: "simulated".to_owned(),
+        engine: Engine::Simulated,
         scenario: serde_json::to_value(scenario).unwrap_or_default(),
         speed: None,
-        targets,
+        targets: [(kind, simulate::run_target(kind, scenario))].into(),
         warnings: Vec::new(),
     }
 }
 
-fn month_usd(run: &Run, which: Which, prices: &Prices) -> f64 {
-    let bill = match which {
-        Which::Eks => cost::bill_eks(run, prices),
-        Which::Lambda => cost::bill_lambda(run, prices),
-    };
-    bill.map_or(f64::INFINITY, |bill| bill.month_usd)
+fn month_usd(run: &Run, kind: TargetKind, prices: &Prices) -> f64 {
+    cost::bill(kind, run, prices).map_or(f64::INFINITY, |bill| bill.month_usd)
 }
 
 /// Those worth a second look: the front, and the ten cheapest within or near the goal.
@@ -211,12 +193,12 @@ mod tests {
         let mut scenario = Scenario::read("article").and_then(Scenario::checked).expect("built in");
         scenario.messages = 200;
         let prices = prices::read(None).expect("built in");
-        for which in [Which::Eks, Which::Lambda] {
+        for kind in TargetKind::all().iter().copied() {
             let goal: Goal = "p95<60s".parse().expect("a goal");
-            let advice = advise(&scenario, which, goal, 3, &prices, &|_, _| ());
+            let advice = advise(&scenario, kind, goal, 3, &prices, &|_, _| ());
             let best = advice.best.expect("60 s can be met");
             assert!(best.meets && best.seconds.high <= 60.0 && !best.changes.is_empty());
-            assert!(best.usd.mean <= advice.now.usd.mean || !advice.now.meets, "{which:?}");
+            assert!(best.usd.mean <= advice.now.usd.mean || !advice.now.meets, "{kind:?}");
             assert!(advice.front.is_sorted_by(|a, b| a.usd.mean <= b.usd.mean && a.seconds.mean > b.seconds.mean));
         }
     }
@@ -229,11 +211,10 @@ mod tests {
         scenario.work.cpu = std::time::Duration::from_secs(2);
         let goal: Goal = "p95<20s".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        let advice = |which| advise(&scenario, which, goal, 2, &prices, &|_, _| ());
-        let best =
-            |which| with(&scenario, which, &advice(which).best.expect("20 s can be met").changes).expect("tried");
+        let advice = |kind| advise(&scenario, kind, goal, 2, &prices, &|_, _| ());
+        let best = |kind| with(&scenario, kind, &advice(kind).best.expect("20 s can be met").changes).expect("tried");
         // A share of 128 / 1,769 of a vCPU takes 27 s for each of them.
-        assert!(best(Which::Lambda).lambda.memory_mb > 128);
+        assert!(best(TargetKind::Lambda).lambda.memory_mb > 128);
         // Fifty at once on one vCPU take as long as one after the other: what more concurrency saves is only the wait.
         let drained = |concurrency| {
             let mut one_pod = scenario.clone();
@@ -245,8 +226,8 @@ mod tests {
         // And with a wait alone, the smallest memory is right to win.
         scenario.work.wait = "2s".parse().expect("a wait");
         scenario.work.cpu = std::time::Duration::ZERO;
-        let waits = advise(&scenario, Which::Lambda, goal, 2, &prices, &|_, _| ()).best.expect("20 s can be met");
-        let waits = with(&scenario, Which::Lambda, &waits.changes).expect("tried");
+        let waits = advise(&scenario, TargetKind::Lambda, goal, 2, &prices, &|_, _| ()).best.expect("20 s can be met");
+        let waits = with(&scenario, TargetKind::Lambda, &waits.changes).expect("tried");
         assert_eq!(waits.lambda.memory_mb, 128);
     }
 
@@ -256,6 +237,6 @@ mod tests {
         scenario.messages = 20;
         let goal: Goal = "p50<10ms".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        assert!(advise(&scenario, Which::Lambda, goal, 2, &prices, &|_, _| ()).best.is_none());
+        assert!(advise(&scenario, TargetKind::Lambda, goal, 2, &prices, &|_, _| ()).best.is_none());
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use bill::{Bill, Line, bill_eks, bill_lambda};
+pub use bill::{Bill, Line, bill};
 
 /// The prices of one region, each with its source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -19,14 +19,16 @@ mod load;
 mod outputs;
 mod target;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 
-use crate::run::{Run, SCHEMA, Target, Targets};
+use crate::run::{Engine, Run, SCHEMA, Targets};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 pub use account::Account;
 pub use cloudwatch::Patience;
 use cloudwatch::Question;
@@ -40,10 +42,8 @@ use twinscale::unstable::queue::{Depth, Queue, QueueError, Tuning};
 /// What is deployed, and what is allowed.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// The worker; `None` leaves the target out.
-    pub eks: Option<Place>,
-    /// The function; `None` leaves the target out.
-    pub lambda: Option<Place>,
+    /// Where the targets are; what is not in it is left out.
+    pub places: BTreeMap<TargetKind, Place>,
     /// Where AWS is; `None` = AWS, or `AWS_ENDPOINT_URL`.
     pub endpoint: Option<String>,
     /// Go on although a queue holds messages of somebody else.
@@ -72,8 +72,8 @@ pub struct Place {
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// `eks` or `lambda`.
-    pub target: &'static str,
+    /// Whose.
+    pub target: TargetKind,
     /// Messages of the scenario.
     pub messages: u64,
     /// Accepted so far.
@@ -99,8 +99,8 @@ pub enum AwsError {
         "{target} has no journal: deploy it with one (terraform: journal = true; SAM: Journal=on), and give --journal-queue-url"
     )]
     NoJournal {
-        /// `eks` or `lambda`.
-        target: &'static str,
+        /// Which.
+        target: TargetKind,
     },
     /// Messages that are not ours would be counted with ours.
     #[error("{name} holds {messages} messages: wait until it is empty, or allow it with --not-empty")]
@@ -121,8 +121,8 @@ pub enum AwsError {
     /// A front cannot be used.
     #[error("--{target}-url {url}: {what}")]
     Front {
-        /// `eks` or `lambda`.
-        target: &'static str,
+        /// Which.
+        target: TargetKind,
         /// As given.
         url: String,
         /// What to change.
@@ -156,16 +156,20 @@ pub async fn run(
 ) -> Result<Run, AwsError> {
     // Whoever waits is told, also after others were.
     let stop = stop.shared();
-    let eks = prepare("eks", options.eks.as_ref(), options, &account).await?;
-    let lambda = prepare("lambda", options.lambda.as_ref(), options, &account).await?;
-    if eks.is_none() && lambda.is_none() {
+    let mut all = Vec::new();
+    for (kind, place) in &options.places {
+        all.push(prepare(*kind, place, options, &account).await?);
+    }
+    if all.is_empty() {
         return Err(AwsError::NoTarget);
     }
-    if options.cloudwatch.is_some() && lambda.is_some() && options.function.is_none() {
-        return Err(AwsError::NoFunction);
+    if options.cloudwatch.is_some() {
+        for kind in options.places.keys() {
+            function(*kind, options)?;
+        }
     }
     let (mut played, mut warnings) = (Vec::new(), Vec::new());
-    for deployed in eks.iter().chain(&lambda) {
+    for deployed in &all {
         if stop.peek().is_some() {
             warnings.push(format!("{}: not begun, the run was stopped before", deployed.target));
             continue;
@@ -176,8 +180,9 @@ pub async fn run(
     for (deployed, Played { mut target, origin, end }) in played {
         if let Some(patience) = options.cloudwatch {
             let question = Question {
+                target: deployed.target,
                 queue: deployed.queue.name().to_owned(),
-                function: options.function.clone().filter(|_| deployed.target == "lambda"),
+                function: function(deployed.target, options)?,
                 from: origin,
                 to: end,
             };
@@ -186,20 +191,26 @@ pub async fn run(
                 () = stop.clone() => {}
             }
         }
-        let slot: &mut Option<Target> = if deployed.target == "eks" { &mut targets.eks } else { &mut targets.lambda };
-        *slot = Some(target);
+        *targets.entry(deployed.target) = target;
     }
     let scenario = serde_json::to_value(scenario).unwrap_or_default();
-    Ok(Run { schema: SCHEMA.to_owned(), engine: "aws".to_owned(), scenario, speed: None, targets, warnings })
+    Ok(Run { schema: SCHEMA.to_owned(), engine: Engine::Aws, scenario, speed: None, targets, warnings })
+}
+
+/// The function's name, where the target is one.
+fn function(kind: TargetKind, options: &Options) -> Result<Option<String>, AwsError> {
+    match kind {
+        TargetKind::Eks => Ok(None),
+        TargetKind::Lambda => options.function.clone().map(Some).ok_or(AwsError::NoFunction),
+    }
 }
 
 async fn prepare(
-    target: &'static str,
-    place: Option<&Place>,
+    target: TargetKind,
+    place: &Place,
     options: &Options,
     account: &Arc<Account>,
-) -> Result<Option<Deployed>, AwsError> {
-    let Some(place) = place else { return Ok(None) };
+) -> Result<Deployed, AwsError> {
     let journal = place.journal.as_deref().ok_or(AwsError::NoJournal { target })?;
     let (queue, messages) = connect(&place.queue, options).await?;
     if messages > 0 && !options.not_empty {
@@ -216,14 +227,14 @@ async fn prepare(
             Way::Front(front)
         }
     };
-    let watch = match options.cluster.as_ref().filter(|_| target == "eks") {
-        Some(cluster) => {
+    let watch = match (target, &options.cluster) {
+        (TargetKind::Eks, Some(cluster)) => {
             cluster.check().await.map_err(AwsError::Cluster)?;
             Some(cluster.watch())
         }
-        None => None,
+        (TargetKind::Eks, None) | (TargetKind::Lambda, Some(_) | None) => None,
     };
-    Ok(Some(Deployed { target, queue, journal, way, watch }))
+    Ok(Deployed { target, queue, journal, way, watch })
 }
 
 /// The queue, and how many messages it holds.

@@ -22,4 +22,5 @@ pub mod run;
 pub mod scaffold;
 pub mod scenario;
 pub mod simulate;
+pub mod target;
 pub mod validate;

@@ -1,9 +1,13 @@
 //! What happened: one [`Run`] from every engine, read by every report. Versioned JSON, all times in scenario seconds.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+
+use crate::target::TargetKind;
 
 mod failure;
 mod seeds;
@@ -19,8 +23,8 @@ pub const SCHEMA: &str = "twinscale/run/1";
 pub struct Run {
     /// [`SCHEMA`].
     pub schema: String,
-    /// `local`, `simulated` or `aws`.
-    pub engine: String,
+    /// What ran it.
+    pub engine: Engine,
     /// The scenario as resolved: every setting that was in force, defaults included.
     pub scenario: serde_json::Value,
     /// How many times faster than scenario time the run went; null in virtual time and on AWS.
@@ -31,21 +35,73 @@ pub struct Run {
     pub warnings: Vec<String>,
 }
 
-/// The two targets; one may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Targets {
-    /// The worker, scaled by KEDA.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eks: Option<Target>,
-    /// The function behind an event source mapping.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lambda: Option<Target>,
+/// What runs a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Real worker and function processes on this machine, against the embedded queue
+    Local,
+    /// The same policies and the same queue in virtual time: the same seed gives the same bytes
+    Simulated,
+    /// Targets that are deployed, on AWS or on an emulator of it
+    Aws,
 }
 
+impl fmt::Display for Engine {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Local => "local",
+            Self::Simulated => "simulated",
+            Self::Aws => "aws",
+        })
+    }
+}
+
+/// The targets that ran, in the order of [`TargetKind`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Targets(BTreeMap<TargetKind, Target>);
+
 impl Targets {
-    /// The targets that ran, with the names they have in JSON.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Target)> {
-        [("eks", &self.eks), ("lambda", &self.lambda)].into_iter().filter_map(|(name, t)| Some((name, t.as_ref()?)))
+    /// Every target that ran.
+    pub fn iter(&self) -> impl Iterator<Item = (TargetKind, &Target)> {
+        self.0.iter().map(|(kind, target)| (*kind, target))
+    }
+
+    /// Every target that ran, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (TargetKind, &mut Target)> {
+        self.0.iter_mut().map(|(kind, target)| (*kind, target))
+    }
+
+    /// One target; `None` if it did not run.
+    pub fn get(&self, kind: TargetKind) -> Option<&Target> {
+        self.0.get(&kind)
+    }
+
+    /// One target, which is made if it is not there.
+    pub fn entry(&mut self, kind: TargetKind) -> &mut Target {
+        self.0.entry(kind).or_default()
+    }
+
+    /// Takes one target out.
+    pub fn remove(&mut self, kind: TargetKind) -> Option<Target> {
+        self.0.remove(&kind)
+    }
+
+    /// Keeps these targets only.
+    pub fn retain(&mut self, keep: impl Fn(TargetKind) -> bool) {
+        self.0.retain(|kind, _| keep(*kind));
+    }
+}
+
+impl FromIterator<(TargetKind, Target)> for Targets {
+    fn from_iter<T: IntoIterator<Item = (TargetKind, Target)>>(targets: T) -> Self {
+        Self(targets.into_iter().collect())
+    }
+}
+
+impl<const N: usize> From<[(TargetKind, Target); N]> for Targets {
+    fn from(targets: [(TargetKind, Target); N]) -> Self {
+        Self(targets.into())
     }
 }
 

@@ -17,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use twinscale_lab::deployed::{self, Account, Cluster, Options, Place};
 use twinscale_lab::run::Target;
 use twinscale_lab::scenario::Scenario;
+use twinscale_lab::target::TargetKind;
 
 use super::{assert_nulls_are_named, queues, visible};
 use crate::worker::process::Process;
@@ -143,7 +144,8 @@ fn cluster(api: &Kubernetes, folder: &Path, deployment: &str) -> Cluster {
 
 fn options(endpoint: &str, cluster: Cluster) -> Options {
     let place = Place { queue: "eks".to_owned(), journal: Some("journal".to_owned()), ..Place::default() };
-    Options { eks: Some(place), endpoint: Some(endpoint.to_owned()), cluster: Some(cluster), ..Options::default() }
+    let places = [(TargetKind::Eks, place)].into();
+    Options { places, endpoint: Some(endpoint.to_owned()), cluster: Some(cluster), ..Options::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,9 +178,9 @@ async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
     let mut show = |_| {};
     let (run, _worker) =
         tokio::join!(deployed::run(&scenario, &options, account, std::future::pending(), &mut show), script);
-    let run = run.expect("it runs");
+    let mut run = run.expect("it runs");
     assert_eq!(run.warnings, [] as [String; 0]);
-    let target: Target = run.targets.eks.expect("it ran");
+    let target: Target = run.targets.remove(TargetKind::Eks).expect("it ran");
     assert_eq!((target.messages.done, target.messages.lost, target.peak_capacity), (20, Some(0), 4));
     let told: Vec<_> = target.decisions.iter().map(|d| (d.from, d.to, d.by.as_str(), d.reason.as_deref())).collect();
     assert_eq!(told, [(1, 4, "hpa", Some("ScaleUpLimit")), (4, 1, "hpa", Some("TooFewReplicas"))]);

@@ -11,6 +11,7 @@ use twinscale::unstable::queue::{Outgoing, Queue, Tuning};
 use twinscale_lab::deployed::{self, Account, Options, Outputs, Patience, Place};
 use twinscale_lab::run::Target;
 use twinscale_lab::scenario::Scenario;
+use twinscale_lab::target::TargetKind;
 use twinscale_sqs::server::SqsServer;
 
 use super::apis::{Api, serve};
@@ -133,15 +134,16 @@ async fn compare(server: &SqsServer, api: &Api, most: Duration) -> (Target, Vec<
         token: None,
     };
     let options = Options {
-        lambda: Some(place),
+        places: [(TargetKind::Lambda, place)].into(),
         endpoint: Some(server.endpoint()),
         function: outputs.get("FunctionName"),
         cloudwatch: Some(Patience { most, look_every: Duration::from_millis(20) }),
         ..Options::default()
     };
     let scenario = Scenario { messages: MESSAGES, limit: Duration::from_secs(60), ..Scenario::default() };
-    let run = deployed::run(&scenario, &options, account, std::future::pending(), &mut |_| {}).await.expect("it runs");
-    (run.targets.lambda.expect("it ran"), run.warnings)
+    let mut run =
+        deployed::run(&scenario, &options, account, std::future::pending(), &mut |_| {}).await.expect("it runs");
+    (run.targets.remove(TargetKind::Lambda).expect("it ran"), run.warnings)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

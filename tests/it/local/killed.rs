@@ -6,6 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use twinscale_lab::processes::{Options, Progress, run};
 use twinscale_lab::run::Target;
 use twinscale_lab::scenario::Scenario;
+use twinscale_lab::target::TargetKind;
 
 use super::processes::children;
 use super::{bin_dir, scenario, the_machine};
@@ -24,7 +25,7 @@ async fn with_kills(scenario: Scenario, options: Options, program: &str) -> Targ
     };
     let run = run(&scenario, &options, &mut kill_one).await.expect("the run begins");
     assert_eq!(killed, 3, "the run was over before all were killed");
-    run.targets.eks.or(run.targets.lambda).expect("a target ran")
+    run.targets.iter().next().map(|(_, target)| target.clone()).expect("a target ran")
 }
 
 fn short_visibility() -> Scenario {
@@ -37,7 +38,7 @@ fn short_visibility() -> Scenario {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_loses_nothing() {
     let _machine = the_machine().await;
-    let options = Options { speed: 5.0, lambda: false, ..Options::default() };
+    let options = Options { speed: 5.0, targets: [TargetKind::Eks].into(), ..Options::default() };
     let target = with_kills(short_visibility(), options, "twinscale-worker").await;
     assert_eq!((target.messages.done, target.messages.lost), (1000, Some(0)), "{:?}", target.messages);
     assert!(target.messages.duplicates > Some(0), "what it held was received again: {:?}", target.messages);
@@ -46,7 +47,7 @@ async fn a_worker_that_is_killed_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_process_that_is_killed_loses_nothing() {
     let _machine = the_machine().await;
-    let options = Options { speed: 5.0, eks: false, ..Options::default() };
+    let options = Options { speed: 5.0, targets: [TargetKind::Lambda].into(), ..Options::default() };
     let target = with_kills(short_visibility(), options, "lambda-sqs").await;
     assert_eq!((target.messages.done, target.messages.lost), (1000, Some(0)), "{:?}", target.messages);
     assert!(target.messages.duplicates > Some(0), "its batch was received again: {:?}", target.messages);

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use twinscale_lab::processes::{Options, run};
 use twinscale_lab::run::{Run, Target};
 use twinscale_lab::scenario::Scenario;
+use twinscale_lab::target::TargetKind;
 
 /// Runs want the machine for themselves, or their timers are late.
 static MACHINE: Mutex<()> = Mutex::const_new(());
@@ -38,13 +39,16 @@ async fn play(scenario: Scenario, options: Options) -> Run {
 }
 
 pub async fn on_eks(scenario: Scenario, speed: f64) -> Target {
-    let options = Options { speed, lambda: false, ..Options::default() };
-    play(scenario, options).await.targets.eks.expect("the target ran")
+    alone(TargetKind::Eks, scenario, speed).await
 }
 
 pub async fn on_lambda(scenario: Scenario, speed: f64) -> Target {
-    let options = Options { speed, eks: false, ..Options::default() };
-    play(scenario, options).await.targets.lambda.expect("the target ran")
+    alone(TargetKind::Lambda, scenario, speed).await
+}
+
+async fn alone(kind: TargetKind, scenario: Scenario, speed: f64) -> Target {
+    let options = Options { speed, targets: [kind].into(), ..Options::default() };
+    play(scenario, options).await.targets.remove(kind).expect("the target ran")
 }
 
 /// Capacity asked for, step by step.

@@ -1,14 +1,15 @@
-//! Break-even: over six decades of the rate, which target is cheaper, and where that changes.
+//! Break-even: over six decades of the rate, kind target is cheaper, and where that changes.
 
 use std::time::Duration;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, Told, Which, month_usd, simulated};
+use super::{Interval, Told, month_usd, simulated};
 use crate::cost::Prices;
 use crate::scenario::Scenario;
 use crate::scenario::load::Load;
+use crate::target::TargetKind;
 
 /// Messages a second at the lower end, and steps: half a decade each, over six decades.
 const LOWEST: f64 = 0.001;
@@ -43,24 +44,24 @@ pub struct BreakEven {
     pub scenario: serde_json::Value,
     /// From the lowest rate to the highest.
     pub curve: Vec<Point>,
-    /// The lowest rate at which the cheaper target changes; `None` if in no seed it does within the curve.
+    /// The lowest rate at kind the cheaper target changes; `None` if in no seed it does within the curve.
     pub rate: Option<Interval>,
-    /// Seeds in which it changes.
+    /// Seeds in kind it changes.
     #[serde(default)]
     pub crossings: u64,
 }
 
 impl BreakEven {
     /// The cheaper target at the lowest rate, hence below the break-even.
-    pub fn cheaper_below(&self) -> Which {
+    pub fn cheaper_below(&self) -> TargetKind {
         Self::cheaper_at(self.curve.first())
     }
 
     /// The cheaper target just above the break-even.
-    pub fn cheaper_above(&self) -> Which {
+    pub fn cheaper_above(&self) -> TargetKind {
         match self.cheaper_below() {
-            Which::Eks => Which::Lambda,
-            Which::Lambda => Which::Eks,
+            TargetKind::Eks => TargetKind::Lambda,
+            TargetKind::Lambda => TargetKind::Eks,
         }
     }
 
@@ -69,8 +70,12 @@ impl BreakEven {
         self.rate.is_some() && Self::cheaper_at(self.curve.last()) == self.cheaper_below()
     }
 
-    fn cheaper_at(point: Option<&Point>) -> Which {
-        if point.is_some_and(|point| point.eks_usd.mean < point.lambda_usd.mean) { Which::Eks } else { Which::Lambda }
+    fn cheaper_at(point: Option<&Point>) -> TargetKind {
+        if point.is_some_and(|point| point.eks_usd.mean < point.lambda_usd.mean) {
+            TargetKind::Eks
+        } else {
+            TargetKind::Lambda
+        }
     }
 }
 
@@ -89,8 +94,8 @@ fn sweep(scenario: &Scenario, steps: u32, seeds: u64, prices: &Prices, told: Tol
         .par_iter()
         .map(|(step, seed)| {
             let scenario = at_rate(scenario, rate(*step), *seed);
-            let usd = |which| month_usd(&simulated(&scenario, which), which, &prices);
-            let both = (usd(Which::Eks), usd(Which::Lambda));
+            let usd = |kind| month_usd(&simulated(&scenario, kind), kind, &prices);
+            let both = (usd(TargetKind::Eks), usd(TargetKind::Lambda));
             told(0, 1);
             both
         })

@@ -1,12 +1,12 @@
-//! The settings that are tried: a grid around the scenario's own, which is in it.
+//! The settings that are tried: a grid around the scenario's own, kind is in it.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Which;
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 use twinscale_scaling::event_source::Provisioned;
 use twinscale_scaling::hpa;
 
@@ -70,10 +70,10 @@ impl Candidate {
 }
 
 /// Candidates for one target, in one order always.
-pub(super) fn around(scenario: &Scenario, which: Which) -> Vec<Candidate> {
-    match which {
-        Which::Eks => eks(scenario),
-        Which::Lambda => lambda(scenario),
+pub(super) fn around(scenario: &Scenario, kind: TargetKind) -> Vec<Candidate> {
+    match kind {
+        TargetKind::Eks => eks(scenario),
+        TargetKind::Lambda => lambda(scenario),
     }
 }
 
@@ -142,7 +142,7 @@ enum Behavior {
     Own,
     /// The API's defaults with a short way down.
     Short,
-    /// None at all, which is KEDA's default and takes another path.
+    /// None at all, kind is KEDA's default and takes another path.
     Doubling,
 }
 
@@ -249,13 +249,13 @@ mod tests {
             let mut scenario = Scenario::read(name).and_then(Scenario::checked).expect("built in");
             scenario.work.memory_mib = 30;
             scenario.eks.keda.idle_replica_count = Some(0);
-            for which in [Which::Eks, Which::Lambda] {
-                let all = around(&scenario, which);
-                assert!(all.len() > 50, "{which:?}: {}", all.len());
+            for kind in TargetKind::all().iter().copied() {
+                let all = around(&scenario, kind);
+                assert!(all.len() > 50, "{kind:?}: {}", all.len());
                 for candidate in all {
                     let s = candidate.scenario.checked().expect("a candidate is a good scenario");
-                    assert!(s.eks.pod.memory_mib >= s.eks.pod.concurrency * 30 || which == Which::Lambda);
-                    assert!(s.lambda.memory_mb >= s.lambda.in_host_concurrency * 30 || which == Which::Eks);
+                    assert!(s.eks.pod.memory_mib >= s.eks.pod.concurrency * 30 || kind == TargetKind::Lambda);
+                    assert!(s.lambda.memory_mb >= s.lambda.in_host_concurrency * 30 || kind == TargetKind::Eks);
                 }
             }
         }
@@ -266,9 +266,9 @@ mod tests {
         let mut scenario = Scenario::read("default").and_then(Scenario::checked).expect("built in");
         (scenario.eks.pod.concurrency, scenario.eks.keda.min_replica_count) = (7, 2);
         (scenario.lambda.memory_mb, scenario.lambda.mapping.batch_size) = (777, 7);
-        for which in [Which::Eks, Which::Lambda] {
-            let own = around(&scenario, which).into_iter().filter(|candidate| candidate.changes.is_empty());
-            assert!(own.clone().count() > 0, "{which:?}");
+        for kind in TargetKind::all().iter().copied() {
+            let own = around(&scenario, kind).into_iter().filter(|candidate| candidate.changes.is_empty());
+            assert!(own.clone().count() > 0, "{kind:?}");
             assert!(own.into_iter().all(|candidate| candidate.scenario == scenario));
         }
     }

@@ -2,11 +2,11 @@
 
 use similar::TextDiff;
 
-use super::Which;
 use crate::manifests::edit::Editor;
 use crate::manifests::edit::Step::{self, Key, With};
 use crate::manifests::{Manifest, ManifestError};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 
 /// A file before and after.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,10 @@ impl Patch {
 }
 
 /// The manifests that hold a target's settings.
-pub fn manifests(which: Which) -> &'static [Manifest] {
-    match which {
-        Which::Eks => &[Manifest::ScaledObject, Manifest::Deployment],
-        Which::Lambda => &[Manifest::Template],
+pub fn manifests(kind: TargetKind) -> &'static [Manifest] {
+    match kind {
+        TargetKind::Eks => &[Manifest::ScaledObject, Manifest::Deployment],
+        TargetKind::Lambda => &[Manifest::Template],
     }
 }
 
@@ -211,10 +211,10 @@ mod tests {
     #[test]
     fn every_candidate_can_be_written_into_this_projects_files_and_is_read_back_as_itself() {
         let scenario = Scenario::read("article").and_then(Scenario::checked).expect("built in");
-        for which in [Which::Eks, Which::Lambda] {
+        for kind in [TargetKind::Eks, TargetKind::Lambda] {
             // Every seventh: each value of each setting is among them.
-            for candidate in around(&scenario, which).into_iter().step_by(7) {
-                for kind in manifests(which) {
+            for candidate in around(&scenario, kind).into_iter().step_by(7) {
+                for kind in manifests(kind) {
                     let (file, text) = deployed(*kind);
                     let patch = patch(*kind, file, text, &candidate.scenario).expect("it can be written");
                     let comments = |text: &str| text.lines().filter(|line| line.trim().starts_with('#')).count();

@@ -1,4 +1,4 @@
-//! `twinscale advise`: which settings, by simulation.
+//! `twinscale advise`: kind settings, by simulation.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,10 +9,11 @@ use super::CommandError;
 use super::output;
 use super::search::Search;
 use crate::advise::patch::{Patch, PatchError, manifests, patch};
-use crate::advise::{ADVICE_SCHEMA, Advice, Advised, FilePatch, Goal, Which, advise, with};
+use crate::advise::{ADVICE_SCHEMA, Advice, Advised, FilePatch, Goal, advise, with};
 use crate::manifests::{Manifest, ManifestError, deployed};
 use crate::report::{advice as report, html};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 
 /// Search the settings of both targets by simulation: the cheapest that meet a goal
 #[derive(Args, Debug)]
@@ -48,8 +49,8 @@ impl Advise {
             bar.inc_length(more);
             bar.inc(done);
         };
-        let search = |which| advise(&scenario, which, self.target, self.search.seeds, &prices, &told);
-        let targets: Vec<Advice> = [Which::Eks, Which::Lambda].map(search).into();
+        let search = |kind| advise(&scenario, kind, self.target, self.search.seeds, &prices, &told);
+        let targets: Vec<Advice> = TargetKind::all().iter().copied().map(search).collect();
         bar.finish_and_clear();
         let mut patches = Vec::new();
         for advice in &targets {

@@ -1,5 +1,6 @@
 //! `twinscale compare --engine aws`: the deployed targets.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::processes;
 use crate::processes::ledger::Tally;
 use crate::run::Run;
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 use twinscale_work::parse_duration;
 
 /// Between two looks into CloudWatch, which counts by the minute.
@@ -120,15 +122,15 @@ impl Deployed {
         &self,
         scenario: &Scenario,
         prices: &Prices,
-        (eks, lambda): (bool, bool),
+        targets: &BTreeSet<TargetKind>,
         stop: impl Future<Output = ()>,
     ) -> Result<Run, CommandError> {
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|error| CommandError::Write { what: "to a runtime".to_owned(), error })?;
         runtime.block_on(async {
             let account = Arc::new(Account::load(self.endpoint_url.clone()).await.map_err(AwsError::Tls)?);
-            let options = self.options(&account, eks, lambda).await.map_err(AwsError::from)?;
-            let usd = deployed::estimate(scenario, prices, (options.eks.is_some(), options.lambda.is_some()));
+            let options = self.options(&account, targets).await.map_err(AwsError::from)?;
+            let usd = deployed::estimate(scenario, prices, options.places.keys().copied());
             eprintln!(
                 "twinscale: about {usd:.4} USD of SQS requests and Lambda at the prices of {} in {}, besides pods and nodes",
                 prices.date, prices.region
@@ -139,60 +141,84 @@ impl Deployed {
         })
     }
 
-    async fn options(&self, account: &Account, eks: bool, lambda: bool) -> Result<Options, deployed::OutputsError> {
-        let terraform = match self.from_terraform.as_deref().filter(|_| eks) {
+    async fn options(
+        &self,
+        account: &Account,
+        targets: &BTreeSet<TargetKind>,
+    ) -> Result<Options, deployed::OutputsError> {
+        let terraform = match self.from_terraform.as_deref().filter(|_| targets.contains(&TargetKind::Eks)) {
             Some(path) => Some(Outputs::of_terraform(path).await?),
             None => None,
         };
-        let stack = match self.from_stack.as_deref().filter(|_| lambda) {
+        let stack = match self.from_stack.as_deref().filter(|_| targets.contains(&TargetKind::Lambda)) {
             Some(name) => Some(Outputs::of_stack(name, account).await?),
             None => None,
         };
-        let output = |outputs: &Option<Outputs>, name| outputs.as_ref().and_then(|outputs| outputs.get(name));
-        let needed = |given: &Option<String>, outputs: &Option<Outputs>, name, advice| match (given, outputs) {
-            (None, Some(outputs)) => outputs.need(name, advice).map(Some),
-            _ => Ok(given.clone()),
-        };
-        let eks_queue = needed(&self.eks_queue_url, &terraform, "queue_url", "run 'terraform apply' there first")?;
-        let lambda_queue = needed(&self.lambda_queue_url, &stack, "QueueUrl", "is it the stack of sam/template.yaml?")?;
-        let advice = "apply with -var journal=true: without a journal nobody knows which messages are done";
-        let journal = match eks_queue.as_ref().filter(|_| eks) {
-            Some(_) => needed(&self.journal_queue_url, &terraform, "journal_queue_url", advice)?,
-            None => self.journal_queue_url.clone(),
-        };
-        let advice =
-            "deploy with --parameter-overrides Journal=on: without a journal nobody knows which messages are done";
-        // The worker's serves a function that has none of its own.
-        let own_journal = self.lambda_journal_queue_url.clone().or_else(|| output(&stack, "JournalQueueUrl"));
-        let own_journal = own_journal.or_else(|| self.journal_queue_url.clone());
-        let place = |queue, journal, url, token: &Option<String>| Place { queue, journal, url, token: token.clone() };
-        let lambda_place = match lambda_queue.filter(|_| lambda) {
-            Some(queue) => {
-                let journal = needed(&own_journal, &stack, "JournalQueueUrl", advice)?;
-                let of_stack = output(&stack, "HttpUrl").filter(|_| !self.past_send);
-                let url = self.lambda_url.clone().or(of_stack);
-                Some(place(
-                    queue,
-                    journal.or_else(|| output(&terraform, "journal_queue_url")),
-                    url,
-                    &self.lambda_send_token,
-                ))
-            }
-            None => None,
-        };
+        let mut places = BTreeMap::new();
+        for kind in targets {
+            let place = match kind {
+                TargetKind::Eks => self.worker(terraform.as_ref())?,
+                TargetKind::Lambda => self.function(stack.as_ref(), terraform.as_ref())?,
+            };
+            places.extend(place.map(|place| (*kind, place)));
+        }
         let kubectl = PathBuf::from("kubectl");
         Ok(Options {
-            eks: eks_queue.filter(|_| eks).map(|queue| place(queue, journal, self.eks_url.clone(), &self.send_token)),
-            lambda: lambda_place,
+            places,
             endpoint: self.endpoint_url.clone(),
             not_empty: self.not_empty,
             cloudwatch: self.cloudwatch.map(|most| Patience { most, look_every: LOOK_EVERY }),
-            function: self.function_name.clone().or_else(|| output(&stack, "FunctionName")),
+            function: self.function_name.clone().or_else(|| output(stack.as_ref(), "FunctionName")),
             cluster: self.kubeconfig.clone().map(|kubeconfig| {
                 let (namespace, deployment) = self.eks_deployment.clone();
                 Cluster { kubectl, kubeconfig, namespace, deployment }
             }),
         })
+    }
+
+    /// Where the worker is; `None` if nothing tells.
+    fn worker(&self, terraform: Option<&Outputs>) -> Result<Option<Place>, deployed::OutputsError> {
+        let queue = needed(&self.eks_queue_url, terraform, "queue_url", "run 'terraform apply' there first")?;
+        let Some(queue) = queue else { return Ok(None) };
+        let advice = "apply with -var journal=true: without a journal nobody knows which messages are done";
+        let journal = needed(&self.journal_queue_url, terraform, "journal_queue_url", advice)?;
+        Ok(Some(Place { queue, journal, url: self.eks_url.clone(), token: self.send_token.clone() }))
+    }
+
+    /// Where the function is; `None` if nothing tells. The worker's journal serves a function that has none of its own.
+    fn function(
+        &self,
+        stack: Option<&Outputs>,
+        terraform: Option<&Outputs>,
+    ) -> Result<Option<Place>, deployed::OutputsError> {
+        let queue = needed(&self.lambda_queue_url, stack, "QueueUrl", "is it the stack of sam/template.yaml?")?;
+        let Some(queue) = queue else { return Ok(None) };
+        let own = self.lambda_journal_queue_url.clone().or_else(|| output(stack, "JournalQueueUrl"));
+        let own = own.or_else(|| self.journal_queue_url.clone());
+        let advice =
+            "deploy with --parameter-overrides Journal=on: without a journal nobody knows which messages are done";
+        let journal = needed(&own, stack, "JournalQueueUrl", advice)?;
+        let journal = journal.or_else(|| output(terraform, "journal_queue_url"));
+        let of_stack = output(stack, "HttpUrl").filter(|_| !self.past_send);
+        let url = self.lambda_url.clone().or(of_stack);
+        Ok(Some(Place { queue, journal, url, token: self.lambda_send_token.clone() }))
+    }
+}
+
+fn output(outputs: Option<&Outputs>, name: &str) -> Option<String> {
+    outputs.and_then(|outputs| outputs.get(name))
+}
+
+/// What was given, or else what the outputs must have.
+fn needed(
+    given: &Option<String>,
+    outputs: Option<&Outputs>,
+    name: &'static str,
+    advice: &'static str,
+) -> Result<Option<String>, deployed::OutputsError> {
+    match (given, outputs) {
+        (None, Some(outputs)) => outputs.need(name, advice).map(Some),
+        _ => Ok(given.clone()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! `twinscale compare`: one scenario through both targets.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::aws::Deployed;
@@ -19,8 +21,9 @@ use super::{CommandError, STOPPED};
 use crate::cost::Prices;
 use crate::manifests::Manifest;
 use crate::processes;
-use crate::run::{self, Bucket, Run};
+use crate::run::{self, Bucket, Engine, Run};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 use twinscale_work::{Empirical, Wait, parse_duration};
 
 /// Run one workload through EKS with KEDA and through Lambda, and compare them
@@ -50,8 +53,8 @@ pub struct Compare {
     #[arg(long, default_value_t = 1.0, value_name = "N")]
     speed: f64,
     /// Which target to run
-    #[arg(long, value_enum, default_value_t = Which::Both)]
-    target: Which,
+    #[arg(long, value_parser = Selection::parser(), default_value = BOTH)]
+    target: Selection,
     /// Write run.json and report.html into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -113,21 +116,22 @@ pub(super) struct Overrides {
     template: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Engine {
-    /// Real worker and function processes on this machine, against the embedded queue
-    Local,
-    /// The same policies and the same queue in virtual time: the same seed gives the same bytes
-    Simulated,
-    /// Targets that are deployed, on AWS or on an emulator of it
-    Aws,
-}
+/// What `--target` is without a value of its own.
+const BOTH: &str = "both";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Which {
-    Eks,
-    Lambda,
-    Both,
+/// The targets to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Selection(BTreeSet<TargetKind>);
+
+impl Selection {
+    /// Reads the name of a target, or [`BOTH`].
+    fn parser() -> impl TypedValueParser<Value = Self> {
+        let names = TargetKind::all().iter().map(|kind| kind.name()).chain([BOTH]);
+        PossibleValuesParser::new(names).map(|text| {
+            let named = |kind: &TargetKind| text == kind.name() || text == BOTH;
+            Self(TargetKind::all().iter().copied().filter(named).collect())
+        })
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -219,7 +223,7 @@ impl Compare {
             let what = "only the simulated engine has other luck at no cost: add --engine simulated".to_owned();
             return Err(CommandError::Flag { flag: "--seeds", what });
         }
-        if self.engine == Engine::Local && self.target != Which::Lambda && scenario.eks.job.is_some() {
+        if self.engine == Engine::Local && self.target.0.contains(&TargetKind::Eks) && scenario.eks.job.is_some() {
             let what =
                 "a ScaledJob (eks.job) is run by the simulated engine alone: write --engine simulated".to_owned();
             return Err(CommandError::Flag { flag: "--engine", what });
@@ -263,7 +267,6 @@ impl Compare {
                 "leave it out: the page follows the local engine only; bars show this one's progress",
             );
         }
-        let which = (self.target != Which::Lambda, self.target != Which::Eks);
         let stop = async {
             told_to_stop().await;
             stopped.set(true);
@@ -273,7 +276,7 @@ impl Compare {
                 std::process::exit(STOPPED.into());
             });
         };
-        self.deployed.run(scenario, prices, which, stop)
+        self.deployed.run(scenario, prices, &self.target.0, stop)
     }
 
     fn simulated(&self, scenario: &Scenario, warnings: Vec<String>) -> Result<Run, CommandError> {
@@ -285,12 +288,7 @@ impl Compare {
             return flag("--live", "leave it out: the simulated engine is done before a page could be opened");
         }
         let mut run = seeds::simulate(scenario, self.seeds);
-        if self.target == Which::Eks {
-            run.targets.lambda = None;
-        }
-        if self.target == Which::Lambda {
-            run.targets.eks = None;
-        }
+        run.targets.retain(|kind| self.target.0.contains(&kind));
         run.warnings.splice(0..0, warnings);
         Ok(run)
     }
@@ -300,8 +298,7 @@ impl Compare {
             speed: self.speed,
             bin_dir: self.bin_dir.clone(),
             logs: self.logs.clone(),
-            eks: self.target != Which::Lambda,
-            lambda: self.target != Which::Eks,
+            targets: self.target.0.clone(),
         };
         let broken = |error| CommandError::Local(processes::LocalError::from(error));
         let runtime = tokio::runtime::Runtime::new().map_err(broken)?;

@@ -21,8 +21,9 @@ use tokio::task::JoinHandle;
 use crate::cost::Prices;
 use crate::processes::{self, Progress};
 use crate::report::html;
-use crate::run::{Run, SCHEMA, Target, Targets};
+use crate::run::{Engine, Run, SCHEMA, Target};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 
 /// How often viewers hear of the run.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -50,16 +51,16 @@ impl Live {
         options: &processes::Options,
         prices: Prices,
     ) -> io::Result<Self> {
-        let place = |runs: bool, in_host_concurrency| runs.then(|| Target { in_host_concurrency, ..Target::default() });
+        let place = |kind: &TargetKind| {
+            let in_host_concurrency = kind.in_host_concurrency(scenario);
+            (*kind, Target { in_host_concurrency, ..Target::default() })
+        };
         let run = Run {
             schema: SCHEMA.to_owned(),
-            engine: "local".to_owned(),
+            engine: Engine::Local,
             scenario: serde_json::to_value(scenario)?,
             speed: Some(options.speed),
-            targets: Targets {
-                eks: place(options.eks, scenario.eks.pod.concurrency),
-                lambda: place(options.lambda, scenario.lambda.in_host_concurrency),
-            },
+            targets: options.targets.iter().map(place).collect(),
             warnings: Vec::new(),
         };
         let (told, seen) = watch::channel((run.clone(), false));
@@ -82,9 +83,7 @@ impl Live {
     /// Takes down how far a target is, and tells the viewers if it is time.
     pub(super) fn show(&mut self, progress: &Progress) {
         let Progress { target, tally, capacity, .. } = *progress;
-        let targets = &mut self.run.targets;
-        let slot = if target == "eks" { &mut targets.eks } else { &mut targets.lambda };
-        let shown = slot.get_or_insert_with(Target::default);
+        let shown = self.run.targets.entry(target);
         shown.messages.sent = tally.sent;
         shown.messages.done = tally.done;
         shown.messages.rejected = tally.rejected;

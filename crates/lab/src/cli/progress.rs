@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::processes::Progress;
-use crate::report::figures::title;
+use crate::target::TargetKind;
 
 /// The bars, one for each target that has been heard of.
 #[derive(Default)]
 pub(super) struct Bars {
     all: MultiProgress,
-    bars: BTreeMap<&'static str, ProgressBar>,
+    bars: BTreeMap<TargetKind, ProgressBar>,
 }
 
 impl Bars {
@@ -23,7 +23,7 @@ impl Bars {
             let template = "{prefix:>12} {bar:30.cyan/dim} {pos}/{len}  {per_sec}, {eta} left  {msg}";
             // The template is ours; if it were wrong, the plain bar would serve.
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix(title(target));
+            bar.set_prefix(target.title());
             bar
         });
         let ended = tally.done + tally.rejected + tally.expired;

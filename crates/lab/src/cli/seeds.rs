@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::run::{Run, Seeds, Target};
+use crate::run::{Run, Seeds};
 use crate::scenario::Scenario;
 use crate::simulate;
 
@@ -11,15 +11,10 @@ pub(super) fn simulate(scenario: &Scenario, seeds: u64) -> Run {
     let mut run = simulate::run(scenario);
     if seeds > 1 {
         let others: Vec<Run> = (1..seeds).into_par_iter().map(|n| luck(scenario, n)).collect();
-        let all = |of: fn(&Run) -> Option<&Target>| {
-            let targets: Vec<&Target> = std::iter::once(&run).chain(&others).filter_map(of).collect();
-            Seeds::of(&targets)
-        };
-        let (eks, lambda) = (all(|run| run.targets.eks.as_ref()), all(|run| run.targets.lambda.as_ref()));
-        for (target, seeds) in [(&mut run.targets.eks, eks), (&mut run.targets.lambda, lambda)] {
-            if let Some(target) = target {
-                target.seeds = Some(seeds);
-            }
+        for (kind, target) in run.targets.iter_mut() {
+            let same = others.iter().filter_map(|run| run.targets.get(kind));
+            let seeds = Seeds::of(&std::iter::once(&*target).chain(same).collect::<Vec<_>>());
+            target.seeds = Some(seeds);
         }
     }
     run
@@ -31,7 +26,7 @@ fn luck(scenario: &Scenario, n: u64) -> Run {
     scenario.seed = scenario.seed.wrapping_add(n);
     scenario.work.seed = scenario.seed;
     let mut run = simulate::run(&scenario);
-    for target in [&mut run.targets.eks, &mut run.targets.lambda].into_iter().flatten() {
+    for (_, target) in run.targets.iter_mut() {
         target.decisions = Vec::new();
     }
     run

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Hosting, Options, Price, Prices};
 use crate::run::{Run, Target};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 
 const DAY: f64 = 86_400.0;
 const DAYS: f64 = 30.0;
@@ -45,10 +46,19 @@ pub struct Line {
     pub source: String,
 }
 
+/// A target's bill; `None` if it did not run, or if the run does not know what it used.
+pub fn bill(kind: TargetKind, run: &Run, prices: &Prices) -> Option<Bill> {
+    match kind {
+        TargetKind::Eks => bill_eks(run, prices),
+        TargetKind::Lambda => bill_lambda(run, prices),
+    }
+}
+
 /// The worker's bill; `None` if the run has no such target, or settings that this version does not know.
-pub fn bill_eks(run: &Run, prices: &Prices) -> Option<Bill> {
+fn bill_eks(run: &Run, prices: &Prices) -> Option<Bill> {
     let options = &prices.options;
-    let target = run.targets.eks.as_ref()?;
+    let target = run.targets.get(TargetKind::Eks)?;
+    target.usage.pod_seconds?;
     let scenario = run.settings()?;
     let days = Days::of(&scenario, target, options);
     let minimum = f64::from(scenario.eks.floor());
@@ -67,9 +77,11 @@ pub fn bill_eks(run: &Run, prices: &Prices) -> Option<Bill> {
 }
 
 /// The function's bill; `None` if the run has no such target, or settings that this version does not know.
-pub fn bill_lambda(run: &Run, prices: &Prices) -> Option<Bill> {
+fn bill_lambda(run: &Run, prices: &Prices) -> Option<Bill> {
     let options = &prices.options;
-    let target = run.targets.lambda.as_ref()?;
+    let target = run.targets.get(TargetKind::Lambda)?;
+    // Managed Instances are billed by the instance.
+    target.usage.gb_seconds.or(target.usage.instance_seconds)?;
     let scenario = run.settings()?;
     let days = Days::of(&scenario, target, options);
     let mut lines = Lines { prices, options, lines: Vec::new() };

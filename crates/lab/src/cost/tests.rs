@@ -1,5 +1,6 @@
 use super::*;
-use crate::run::{Messages, Requests, Run, SCHEMA, Sample, Target, Targets, Usage};
+use crate::run::{Engine, Messages, Requests, Run, SCHEMA, Sample, Target, Usage};
+use crate::target::TargetKind;
 
 fn prices() -> Prices {
     crate::cost::prices::read(None).expect("the file that comes with the program")
@@ -18,12 +19,18 @@ fn run(eks: Option<Target>, lambda: Option<Target>) -> Run {
         },
         "lambda": { "mapping": {} },
     });
-    let targets = Targets { eks, lambda };
-    Run { schema: SCHEMA.to_owned(), engine: "simulated".to_owned(), scenario, speed: None, targets, warnings: vec![] }
+    let targets = [(TargetKind::Eks, eks), (TargetKind::Lambda, lambda)];
+    let targets = targets.into_iter().filter_map(|(kind, target)| Some((kind, target?))).collect();
+    Run { schema: SCHEMA.to_owned(), engine: Engine::Simulated, scenario, speed: None, targets, warnings: vec![] }
 }
 
 fn line<'a>(bill: &'a Bill, item: &str) -> &'a Line {
     bill.month.iter().find(|line| line.item == item).unwrap_or_else(|| panic!("no line {item} in {bill:?}"))
+}
+
+/// Known, and none.
+fn nothing() -> Usage {
+    Usage { pod_seconds: Some(0.0), gb_seconds: Some(0.0), ..Usage::default() }
 }
 
 fn cents(usd: f64) -> f64 {
@@ -39,7 +46,7 @@ fn a_hundred_million_invocations_of_202_ms_and_512_mb_on_x86_cost_188_33() {
     // The same through a run: a thirtieth of it in a day.
     let usage = Usage { gb_seconds: Some(gb_seconds / 30.0), invocations: Some(3_333_333), ..Usage::default() };
     let target = Target { floor_seconds: Some(86_400.0), usage, ..Target::default() };
-    let bill = bill_lambda(&run(None, Some(target)), &with(Options { arm: false, ..Options::default() }))
+    let bill = bill(TargetKind::Lambda, &run(None, Some(target)), &with(Options { arm: false, ..Options::default() }))
         .expect("there is a function");
     assert_eq!(cents(line(&bill, "Lambda duration").usd + line(&bill, "Lambda requests").usd), 188.33);
 }
@@ -55,9 +62,9 @@ fn tiers_and_free_tiers_are_taken_in_order() {
 
 #[test]
 fn an_idle_month_costs_what_waiting_costs() {
-    let idle = || Some(Target { floor_seconds: Some(0.0), ..Target::default() });
+    let idle = || Some(Target { floor_seconds: Some(0.0), usage: nothing(), ..Target::default() });
     let run = run(idle(), idle());
-    let eks = bill_eks(&run, &prices()).expect("there are pods");
+    let eks = bill(TargetKind::Eks, &run, &prices()).expect("there are pods");
     // 8,640 reads a day with one replica: 0.10 USD in 30 days. One long poll every 20 s: 129,600 requests.
     assert_eq!(
         (
@@ -69,7 +76,7 @@ fn an_idle_month_costs_what_waiting_costs() {
     assert_eq!(line(&eks, "SQS empty receives").quantity, 129_600.0);
     assert_eq!(cents(line(&eks, "EKS control plane").usd), 72.0);
     assert_eq!(cents(line(&eks, "Fargate vCPU").usd), cents(720.0 * 0.04048));
-    let lambda = bill_lambda(&run, &prices()).expect("there is a function");
+    let lambda = bill(TargetKind::Lambda, &run, &prices()).expect("there is a function");
     assert_eq!((lambda.month_usd * 100.0).round(), 10.0, "two pollers: 259,200 empty receives");
 }
 
@@ -79,11 +86,12 @@ fn pods_are_packed_on_nodes_as_many_as_are_needed_at_each_moment() {
     let target = Target {
         floor_seconds: Some(86_400.0),
         samples: vec![sample(0.0, 1), sample(43_200.0, 3), sample(86_400.0, 3)],
+        usage: nothing(),
         ..Target::default()
     };
     let hosting = Hosting::Nodes { instance: "m7g.large".to_owned(), spot_discount: 0.5 };
     let options = Options { hosting, ..Options::default() };
-    let bill = bill_eks(&run(Some(target), None), &with(options)).expect("there are pods");
+    let bill = bill(TargetKind::Eks, &run(Some(target), None), &with(options)).expect("there are pods");
     // One pod of 1 vCPU on a node of 2, of which a tenth is not for pods: 12 h of one node, 12 h of three, 30 days.
     let nodes = line(&bill, "m7g.large, 1 pods a node");
     assert_eq!((nodes.quantity, cents(nodes.usd)), (1440.0, cents(1440.0 * 0.0816 / 2.0)));
@@ -95,9 +103,10 @@ fn a_million_messages_have_a_price_and_every_line_a_source() {
         messages: Messages { sent: 1000, done: 1000, ..Messages::default() },
         requests: Requests { send: Some(100), receive: Some(100), delete: Some(100), ..Requests::default() },
         floor_seconds: Some(86_400.0),
+        usage: nothing(),
         ..Target::default()
     };
-    let bill = bill_lambda(&run(None, Some(target)), &prices()).expect("there is a function");
+    let bill = bill(TargetKind::Lambda, &run(None, Some(target)), &prices()).expect("there is a function");
     assert_eq!(cents(bill.usd_per_million), 0.12, "0.3 requests a message");
     assert!(bill.month.iter().all(|line| !line.source.is_empty()));
 }
@@ -111,7 +120,7 @@ fn managed_instances_are_billed_by_the_hour_with_lambda_s_fee_and_never_fewer_th
     };
     let mut run = run(None, Some(target));
     run.scenario["lambda"]["managed"] = serde_json::json!({ "min_environments": 4, "environments_per_instance": 2 });
-    let bill = bill_lambda(&run, &prices()).expect("there is a function");
+    let bill = bill(TargetKind::Lambda, &run, &prices()).expect("there is a function");
     // Half a day of five instances, half a day of three, thirty days: 2,880 hours at 0.0816, and 15 % on it.
     let instances = line(&bill, "Managed Instances, m7g.large");
     assert_eq!((instances.quantity, cents(instances.usd)), (2880.0, 235.01));
@@ -122,11 +131,11 @@ fn managed_instances_are_billed_by_the_hour_with_lambda_s_fee_and_never_fewer_th
 
 #[test]
 fn a_run_whose_settings_have_other_names_has_no_bill_in_place_of_a_smaller_one() {
-    let target = || Some(Target { floor_seconds: Some(86_400.0), ..Target::default() });
+    let target = || Some(Target { floor_seconds: Some(86_400.0), usage: nothing(), ..Target::default() });
     let mut run = run(target(), target());
     run.scenario["eks"]["pod"] = serde_json::json!({ "cpus": 1.0, "memory": 1792 });
-    assert_eq!(bill_eks(&run, &prices()), None);
-    assert_eq!(bill_lambda(&run, &prices()), None);
+    assert_eq!(bill(TargetKind::Eks, &run, &prices()), None);
+    assert_eq!(bill(TargetKind::Lambda, &run, &prices()), None);
 }
 
 #[test]
@@ -154,8 +163,8 @@ fn pollers_fargate_logs_and_the_free_tier_have_their_lines() {
     let mut run = run(Some(target()), Some(target()));
     run.scenario["lambda"]["mapping"] = serde_json::json!({ "ProvisionedPollerConfig": { "MinimumPollers": 2 } });
     let options = Options { log_bytes: 200.0, control_plane_share: 0.5, ..Options::default() };
-    let eks = bill_eks(&run, &with(options.clone())).expect("there are pods");
-    let lambda = bill_lambda(&run, &with(options.clone())).expect("there is a function");
+    let eks = bill(TargetKind::Eks, &run, &with(options.clone())).expect("there are pods");
+    let lambda = bill(TargetKind::Lambda, &run, &with(options.clone())).expect("there is a function");
     // Thirty days of five pods of 1 vCPU and 1,792 MiB, which Fargate sells as 2 GB: 3,600 vCPU-hours, 7,200 GB-hours.
     let usd = |bill: &Bill, item| cents(line(bill, item).usd);
     assert_eq!((usd(&eks, "Fargate vCPU"), usd(&eks, "Fargate memory")), (145.73, 32.0));
@@ -165,7 +174,8 @@ fn pollers_fargate_logs_and_the_free_tier_have_their_lines() {
     // 2,880 poller-hours at 0.00925; 300,000 GB-seconds and 3 million requests.
     assert_eq!(usd(&lambda, "Provisioned pollers"), 26.64);
     assert_eq!((usd(&lambda, "Lambda duration"), usd(&lambda, "Lambda requests")), (4.0, 0.6));
-    let free = bill_lambda(&run, &with(Options { free_tier: true, ..options })).expect("there is a function");
+    let free =
+        bill(TargetKind::Lambda, &run, &with(Options { free_tier: true, ..options })).expect("there is a function");
     assert_eq!((usd(&free, "Lambda duration"), usd(&free, "Lambda requests")), (0.0, 0.4));
     assert_eq!(usd(&free, "SQS requests"), 3.32, "the first million is free");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::run::{Decision, Messages, Requests, Sample, Target, Usage, histogram, latencies};
+use crate::target::TargetKind;
 use twinscale::unstable::queue::Depth;
 
 /// A record as the journal writes it.
@@ -41,7 +42,7 @@ struct Life {
 /// What is known of one target.
 #[derive(Debug)]
 pub(super) struct Books {
-    host: &'static str,
+    target: TargetKind,
     began: u64,
     /// Messages that the queue accepted.
     pub sent: u64,
@@ -54,10 +55,10 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// Books of the hosts called `host` (`worker` or `function`), for a load that begins at `began`.
-    pub(super) fn new(host: &'static str, began: u64) -> Self {
+    /// Books of a target's hosts, for a load that begins at `began`.
+    pub(super) fn new(target: TargetKind, began: u64) -> Self {
         Self {
-            host,
+            target,
             began,
             sent: 0,
             attempts: BTreeMap::new(),
@@ -71,15 +72,16 @@ impl Books {
     /// Takes one record; what is none of ours is passed over.
     pub(super) fn record(&mut self, text: &str) {
         match serde_json::from_str(text) {
-            Ok(Record::Ready { at, host, who }) if host == self.host => {
+            Ok(Record::Ready { at, host, who }) if host == self.target.journal_host() => {
                 self.lives.entry(who).or_default().born = Some(at)
             }
-            Ok(Record::Stopped { at, host, who }) if host == self.host => {
+            Ok(Record::Stopped { at, host, who }) if host == self.target.journal_host() => {
                 self.lives.entry(who).or_default().stopped = Some(at);
             }
             // A message of an earlier run that the journal still held is not ours.
             Ok(Record::Message(ended))
-                if ended.host == self.host && ended.sent.is_none_or(|sent| sent + 60_000 >= self.began) =>
+                if ended.host == self.target.journal_host()
+                    && ended.sent.is_none_or(|sent| sent + 60_000 >= self.began) =>
             {
                 let life = self.lives.entry(ended.who.clone()).or_default();
                 life.born = Some(life.born.map_or(ended.received, |born| born.min(ended.received)));
@@ -142,8 +144,11 @@ impl Books {
         let rejects = self.attempts.values().filter(|attempt| attempt.outcome == "reject");
         let deletes = first_done.values().map(|(_, done)| *done).chain(rejects.map(|attempt| attempt.finished));
         let last_delete = deletes.max();
-        // A function's floor is that nothing is under way.
-        let last = self.attempts.values().map(|attempt| attempt.finished).max().filter(|_| self.host == "function");
+        let last = match self.target {
+            TargetKind::Eks => None,
+            // A function's floor is that nothing is under way.
+            TargetKind::Lambda => self.attempts.values().map(|attempt| attempt.finished).max(),
+        };
         let handled = self.attempts.values().filter_map(|attempt| attempt.finished.checked_sub(attempt.started?));
         let samples: Vec<Sample> = self.looks.iter().map(|(at, depth)| self.sample(*at, since(*at), *depth)).collect();
         let peak_in_journal =
@@ -185,19 +190,24 @@ impl Books {
 
     /// Pods that were there, or invocations under way: hosts with a message in hand.
     pub(super) fn capacity(&self, at: u64) -> u32 {
-        if self.host == "worker" {
-            let there =
-                |life: &&Life| life.born.is_some_and(|born| born <= at) && life.stopped.is_none_or(|end| at < end);
-            return self.lives.values().filter(there).count() as u32;
-        }
-        let busy = self.attempts.values().filter(|attempt| attempt.received <= at && at < attempt.finished);
-        busy.map(|attempt| attempt.who.as_str()).collect::<BTreeSet<_>>().len() as u32
+        let there = |life: &&Life| life.born.is_some_and(|born| born <= at) && life.stopped.is_none_or(|end| at < end);
+        let busy = |attempt: &&Ended| attempt.received <= at && at < attempt.finished;
+        let count = match self.target {
+            TargetKind::Eks => self.lives.values().filter(there).count(),
+            TargetKind::Lambda => {
+                self.attempts.values().filter(busy).map(|attempt| attempt.who.as_str()).collect::<BTreeSet<_>>().len()
+            }
+        };
+        count as u32
     }
 
     /// Execution environments that started during the run.
     fn started_since(&self) -> Option<u64> {
         let started = self.lives.values().filter(|life| life.born.is_some_and(|born| born >= self.began));
-        (self.host == "function").then(|| started.count() as u64)
+        match self.target {
+            TargetKind::Eks => None,
+            TargetKind::Lambda => Some(started.count() as u64),
+        }
     }
 
     /// What is null, and where it could be read.
@@ -212,22 +222,21 @@ impl Books {
             ("usage.poller_seconds", "the mapping does not tell how many pollers it has"),
             ("usage.queue_reads", "nobody counts KEDA's GetQueueAttributes"),
         ];
-        if self.host == "worker" {
-            fields.extend([
+        match self.target {
+            TargetKind::Eks => fields.extend([
                 ("decisions.reason", "the reasons are in the Kubernetes API: --kubeconfig"),
                 ("floor_seconds", "the journal does not tell how many pods stand idle: --kubeconfig"),
                 ("usage.pod_seconds", "pods that stand idle leave no record: --kubeconfig"),
                 ("usage.cold_starts", "pods have none"),
                 ("usage.gb_seconds", "pods are billed by their time"),
                 ("usage.invocations", "pods are not invoked"),
-            ]);
-        } else {
-            fields.extend([
+            ]),
+            TargetKind::Lambda => fields.extend([
                 ("decisions.reason", "Lambda does not tell why the mapping scales"),
                 ("usage.pod_seconds", "a function has no pods"),
                 ("usage.gb_seconds", "the billed duration is in the function's log: --cloudwatch"),
                 ("usage.invocations", "a batch leaves one record a message, not one an invocation: --cloudwatch"),
-            ]);
+            ]),
         }
         if !drained {
             let undrained = "the queue had not drained when the run was ended";
@@ -280,7 +289,7 @@ mod tests {
     }
 
     fn books(records: &[String]) -> Books {
-        let mut books = Books::new("worker", BEGAN);
+        let mut books = Books::new(TargetKind::Eks, BEGAN);
         books.sent = 3;
         records.iter().for_each(|record| books.record(record));
         books

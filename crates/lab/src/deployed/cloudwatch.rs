@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::account::{Account, Answer};
 use crate::run::Target;
+use crate::target::TargetKind;
 
 /// Pages of the log in one look: each holds up to 10,000 lines, or 1 MB.
 const MAX_PAGES: usize = 1000;
@@ -27,6 +28,8 @@ pub struct Patience {
 /// What to ask for.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
+    /// Whose.
+    pub target: TargetKind,
     /// The queue's name.
     pub queue: String,
     /// The function's name; `None` for the worker.
@@ -65,7 +68,7 @@ pub(super) async fn fill(
     patience: Patience,
     warnings: &mut Vec<String>,
 ) {
-    let name = if question.function.is_some() { "lambda" } else { "eks" };
+    let name = question.target;
     let (until, mut before) = (Instant::now() + patience.most, None);
     loop {
         let told = match ask(question, account).await {
@@ -245,7 +248,13 @@ mod tests {
 
     #[test]
     fn counts_that_cannot_be_the_whole_run_are_not_taken() {
-        let question = Question { queue: "q".to_owned(), function: Some("f".to_owned()), from: 0, to: 1 };
+        let question = Question {
+            target: TargetKind::Lambda,
+            queue: "q".to_owned(),
+            function: Some("f".to_owned()),
+            from: 0,
+            to: 1,
+        };
         let mut target = Target::default();
         target.messages.done = 100;
         let whole = Told {

@@ -4,6 +4,7 @@ use crate::cost::Prices;
 use crate::run::Target;
 use crate::scenario::Scenario;
 use crate::simulate;
+use crate::target::TargetKind;
 
 /// More messages are simulated as so many, and counted up.
 const SIMULATED: u64 = 20_000;
@@ -12,7 +13,7 @@ const JOURNAL: f64 = 0.3;
 
 /// USD for each target that will run: what the simulator says that the scenario uses, at the prices of the bill, free
 /// tiers apart. Pods are left out: their nodes are there and paid for already.
-pub fn estimate(scenario: &Scenario, prices: &Prices, (eks, lambda): (bool, bool)) -> f64 {
+pub fn estimate(scenario: &Scenario, prices: &Prices, targets: impl IntoIterator<Item = TargetKind>) -> f64 {
     let simulated = Scenario { messages: scenario.messages.min(SIMULATED), ..scenario.clone() };
     let scale = scenario.messages as f64 / simulated.messages.max(1) as f64;
     let sqs = if scenario.queue.fifo { &prices.sqs_fifo } else { &prices.sqs_standard };
@@ -24,17 +25,18 @@ pub fn estimate(scenario: &Scenario, prices: &Prices, (eks, lambda): (bool, bool
         let journal = prices.sqs_standard.of(JOURNAL * scenario.messages as f64, false);
         sqs.of(of_work as f64 * scale, false) + journal
     };
-    let mut usd = 0.0;
-    if eks {
-        usd += of_queue(&simulate::run_eks(&simulated));
-    }
-    if lambda {
-        let target = simulate::run_lambda(&simulated);
-        let (seconds, calls) = (target.usage.gb_seconds.unwrap_or(0.0), target.usage.invocations.unwrap_or(0));
-        usd += of_queue(&target);
-        usd += prices.lambda_arm.of(seconds * scale, false) + prices.lambda_requests.of(calls as f64 * scale, false);
-    }
-    usd
+    let usd = |kind| {
+        let target = simulate::run_target(kind, &simulated);
+        let compute = match kind {
+            TargetKind::Eks => 0.0,
+            TargetKind::Lambda => {
+                let (seconds, calls) = (target.usage.gb_seconds.unwrap_or(0.0), target.usage.invocations.unwrap_or(0));
+                prices.lambda_arm.of(seconds * scale, false) + prices.lambda_requests.of(calls as f64 * scale, false)
+            }
+        };
+        of_queue(&target) + compute
+    };
+    targets.into_iter().map(usd).sum()
 }
 
 #[cfg(test)]
@@ -46,17 +48,18 @@ mod tests {
     fn the_estimate_follows_targets_messages_and_prices() {
         let prices = read(None).expect("ours");
         let scenario = Scenario { messages: 2000, ..Scenario::default() };
-        let (eks, lambda) = (estimate(&scenario, &prices, (true, false)), estimate(&scenario, &prices, (false, true)));
-        let both = estimate(&scenario, &prices, (true, true));
+        let eks = estimate(&scenario, &prices, [TargetKind::Eks]);
+        let lambda = estimate(&scenario, &prices, [TargetKind::Lambda]);
+        let both = estimate(&scenario, &prices, [TargetKind::Eks, TargetKind::Lambda]);
         assert!(eks > 0.0 && lambda > eks, "Lambda's duration costs more than requests: {eks} {lambda}");
         assert!((eks + lambda - both).abs() < 1e-12);
         let more = Scenario { messages: 200_000, ..scenario.clone() };
-        let (hundredfold, more) = (100.0 * lambda, estimate(&more, &prices, (false, true)));
+        let (hundredfold, more) = (100.0 * lambda, estimate(&more, &prices, [TargetKind::Lambda]));
         assert!((more / hundredfold - 1.0).abs() < 0.2, "{hundredfold} {more}");
         let mut free = prices;
         for price in [&mut free.sqs_standard, &mut free.lambda_arm, &mut free.lambda_requests] {
             price.tiers.iter_mut().for_each(|tier| tier.usd = 0.0);
         }
-        assert_eq!(estimate(&scenario, &free, (true, true)), 0.0);
+        assert_eq!(estimate(&scenario, &free, TargetKind::all().iter().copied()), 0.0);
     }
 }

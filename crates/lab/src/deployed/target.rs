@@ -14,6 +14,7 @@ use super::load::{Way, send};
 use super::{Progress, all, millis};
 use crate::run::Target;
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 use twinscale::unstable::queue::{Queue, QueueError};
 
 /// One look at a queue each second: the run format asks for that much.
@@ -28,8 +29,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// A target whose queues answer and are empty.
 #[derive(Debug)]
 pub(super) struct Deployed {
-    /// `eks` or `lambda`.
-    pub target: &'static str,
+    /// Whose.
+    pub target: TargetKind,
     /// Where its messages wait.
     pub queue: Queue,
     /// Where its hosts tell what they did.
@@ -59,8 +60,9 @@ impl Deployed {
         progress: &mut dyn FnMut(Progress),
         warnings: &mut Vec<String>,
     ) -> Played {
-        let host = if self.target == "eks" { "worker" } else { "function" };
-        let (mut books, sent, began) = (Books::new(host, millis()), AtomicU64::new(0), Instant::now());
+        let mut books = Books::new(self.target, millis());
+        let sent = AtomicU64::new(0);
+        let began = Instant::now();
         let halt = CancellationToken::new();
         let mut sending = pin!(send(scenario, &self.way, &sent, &halt));
         let mut looking = pin!(sleep(Duration::ZERO));
@@ -123,8 +125,7 @@ impl Deployed {
         if let Some(watch) = self.watch.as_ref().filter(|_| drained) {
             floor(watch, stop, began + scenario.limit).await;
         }
-        let in_host =
-            if self.target == "eks" { scenario.eks.pod.concurrency } else { scenario.lambda.in_host_concurrency };
+        let in_host = self.target.in_host_concurrency(scenario);
         let (mut target, origin, end) =
             (books.close(drained, left.unwrap_or(books.left()), in_host), books.origin(), millis());
         if let Some(watch) = &self.watch {

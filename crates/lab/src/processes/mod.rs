@@ -32,12 +32,14 @@ pub mod tail;
 pub mod target;
 pub mod timeline;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::run::{Run, SCHEMA, Targets};
+use crate::run::{Engine, Run, SCHEMA, Targets};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 use hosts::Place;
 use service::Served;
 pub use stage::Progress;
@@ -53,15 +55,13 @@ pub struct Options {
     pub bin_dir: Option<PathBuf>,
     /// Keeps what the processes print in this folder.
     pub logs: Option<PathBuf>,
-    /// Whether to run the EKS target.
-    pub eks: bool,
-    /// Whether to run the Lambda target.
-    pub lambda: bool,
+    /// The targets to run, one after the other.
+    pub targets: BTreeSet<TargetKind>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { speed: 1.0, bin_dir: None, logs: None, eks: true, lambda: true }
+        Self { speed: 1.0, bin_dir: None, logs: None, targets: TargetKind::all().iter().copied().collect() }
     }
 }
 
@@ -126,14 +126,12 @@ pub async fn run(
         service: service.clone(),
     };
     let (mut stage, mut targets, mut warnings) = (Stage { progress }, Targets::default(), Vec::new());
-    if options.eks {
-        let (target, warned) = on_eks::run(scenario, &place(), &mut stage).await?;
-        targets.eks = Some(target);
-        warnings.extend(warned);
-    }
-    if options.lambda {
-        let (target, warned) = on_lambda::run(scenario, &place(), &mut stage).await?;
-        targets.lambda = Some(target);
+    for kind in &options.targets {
+        let (target, warned) = match kind {
+            TargetKind::Eks => on_eks::run(scenario, &place(), &mut stage).await?,
+            TargetKind::Lambda => on_lambda::run(scenario, &place(), &mut stage).await?,
+        };
+        *targets.entry(*kind) = target;
         warnings.extend(warned);
     }
     if targets.iter().any(|(_, target)| target.floor_simulated) {
@@ -141,7 +139,7 @@ pub async fn run(
     }
     Ok(Run {
         schema: SCHEMA.to_owned(),
-        engine: "local".to_owned(),
+        engine: Engine::Local,
         scenario: serde_json::to_value(scenario).map_err(io::Error::from)?,
         speed: Some(options.speed),
         targets,

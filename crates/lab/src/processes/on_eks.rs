@@ -14,17 +14,12 @@ use super::timeline::Timeline;
 use super::{LocalError, sender};
 use crate::run::{Target, Usage};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 use twinscale_scaling::Observation;
 use twinscale_scaling::keda::Keda;
 
 /// How long processes may take to come up, by the machine's clock.
 const UP_WITHIN: Duration = Duration::from_secs(30);
-
-const UNAVAILABLE: &[(&str, &str)] = &[
-    ("usage.gb_seconds", "pods are paid for by the second that they exist"),
-    ("usage.invocations", "a worker receives its messages itself"),
-    ("usage.cold_starts", "the start of pods is in the timeline"),
-];
 
 /// Runs the scenario on pods, and says what the reader should be warned of.
 pub async fn run(
@@ -62,7 +57,7 @@ pub async fn run(
     let load = sender::send(scenario, &way, &timeline);
     let meanwhile = async { tokio::join!(scaling, sampling).0 };
     let capacity = || pods.replicas();
-    let scene = Scene { target: "eks", scenario, ledger: queues.ledger(), timeline: &timeline };
+    let scene = Scene { target: TargetKind::Eks, scenario, ledger: queues.ledger(), timeline: &timeline };
     let (drained, mut warnings) = stage.play(scene, load, meanwhile, capacity).await;
 
     let at = timeline.now();
@@ -79,7 +74,7 @@ pub async fn run(
         tail_simulated: drained && replicas > minimum,
         usage: Usage { pod_seconds: Some(pod_seconds), ..Usage::default() },
         in_host_concurrency: scenario.eks.pod.concurrency,
-        unavailable: UNAVAILABLE,
+        unavailable: TargetKind::Eks.meaningless(),
     };
     warnings.extend(pods.warnings());
     if drained {

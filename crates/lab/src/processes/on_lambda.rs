@@ -20,9 +20,8 @@ use super::timeline::Timeline;
 use super::{LocalError, sender};
 use crate::run::{Target, Usage};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 use twinscale_sqs::clock::Clock;
-
-const UNAVAILABLE: &[(&str, &str)] = &[("usage.pod_seconds", "a function has no pods")];
 
 /// Runs the scenario on Lambda, and says what the reader should be warned of.
 pub async fn run(
@@ -58,7 +57,7 @@ pub async fn run(
     let sampling = timeline.sample(|| (queues.counts(), mapping.under_way()));
     let load = sender::send(scenario, &way, &timeline);
     let meanwhile = async { tokio::join!(recording, sampling).0 };
-    let scene = Scene { target: "lambda", scenario, ledger: queues.ledger(), timeline: &timeline };
+    let scene = Scene { target: TargetKind::Lambda, scenario, ledger: queues.ledger(), timeline: &timeline };
     let (drained, mut warnings) = stage.play(scene, load, meanwhile, capacity).await;
     let left = queues.counts();
     mapping.stop().await;
@@ -80,7 +79,7 @@ pub async fn run(
         tail_simulated: false,
         usage,
         in_host_concurrency: scenario.lambda.in_host_concurrency,
-        unavailable: UNAVAILABLE,
+        unavailable: TargetKind::Lambda.meaningless(),
     };
     let (target, told) = target(queues.ledger(), &timeline, ending);
     warnings.extend(told);

@@ -9,6 +9,7 @@ use super::ledger::{Ledger, Tally};
 use super::timeline::Timeline;
 use crate::run::{Decision, Sample};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 
 /// How often the caller hears of the progress, by the machine's clock.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -16,8 +17,8 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// `eks` or `lambda`, as in `run.json`.
-    pub target: &'static str,
+    /// Whose.
+    pub target: TargetKind,
     /// Messages of the scenario.
     pub messages: u64,
     /// How the messages stand.
@@ -41,8 +42,8 @@ pub struct Stage<'a> {
 /// What plays.
 #[derive(Clone, Copy)]
 pub struct Scene<'a> {
-    /// `eks` or `lambda`, as in `run.json`.
-    pub target: &'static str,
+    /// Whose.
+    pub target: TargetKind,
     /// What is played.
     pub scenario: &'a Scenario,
     /// The books of the target.

@@ -2,22 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{title, usd};
-use crate::advise::{Advice, Advised, Interval, Measured, Which};
-
-/// How a target is called.
-fn name(which: Which) -> &'static str {
-    title(match which {
-        Which::Eks => "eks",
-        Which::Lambda => "lambda",
-    })
-}
+use super::figures::usd;
+use crate::advise::{Advice, Advised, Interval, Measured};
 
 /// Writes the advice as plain text.
 pub fn text(advised: &Advised) -> String {
     let mut out = String::new();
     for advice in &advised.targets {
-        let _ = writeln!(out, "{}: {} settings tried for {}", name(advice.target), advice.tried, advised.goal);
+        let _ = writeln!(out, "{}: {} settings tried for {}", advice.target.title(), advice.tried, advised.goal);
         let _ = writeln!(out, "  as it is  {}", figures(advised, &advice.now));
         let (word, shown) = shown(advice);
         let _ = writeln!(out, "  {word:<8}  {}", figures(advised, shown));
@@ -56,7 +48,8 @@ pub fn markdown(advised: &Advised) -> String {
             [("as it is", &advice.now), (word, shown)].into_iter().chain(advice.front.iter().map(|m| ("front", m)));
         for (word, measured) in rows {
             let (seconds, money) = (interval(&measured.seconds, " s"), interval(&measured.usd, ""));
-            let _ = writeln!(out, "| {}, {word} | {seconds} | {money} | {} |", name(advice.target), changes(measured));
+            let _ =
+                writeln!(out, "| {}, {word} | {seconds} | {money} | {} |", advice.target.title(), changes(measured));
         }
     }
     for patch in &advised.patches {

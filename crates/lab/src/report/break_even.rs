@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::figures::usd;
-use crate::advise::{BreakEven, Interval, Point, Which};
+use crate::advise::{BreakEven, Interval, Point};
 
 /// Writes the curve, with a bar for the worker's share of both bills, and where it crosses the middle.
 pub fn text(found: &BreakEven) -> String {
@@ -36,8 +36,8 @@ pub fn markdown(found: &BreakEven) -> String {
 
 /// Where the cheaper target changes, in words.
 fn verdict(found: &BreakEven) -> String {
-    let name = |which| if which == Which::Eks { "EKS" } else { "Lambda" };
-    let (first, other) = (name(found.cheaper_below()), name(found.cheaper_above()));
+    let first = found.cheaper_below().service();
+    let other = found.cheaper_above().service();
     let again = if found.changes_again() { ", until it changes again further up" } else { "" };
     match found.rate {
         Some(at) => format!(

@@ -1,6 +1,6 @@
 //! The figures that every report shows, in one order and with one spelling.
 
-use crate::cost::{Bill, Prices, bill_eks, bill_lambda};
+use crate::cost::{Bill, Prices, bill};
 use crate::run::{Band, Decision, Run, Target};
 
 /// One row of the comparison: what it is, and its value for each target, in the order of [`Run::targets`].
@@ -10,15 +10,6 @@ pub struct Figure {
     pub name: String,
     /// One value a target; a dash where the target has none.
     pub values: Vec<String>,
-}
-
-/// How a target is called in reports.
-pub fn title(target: &str) -> &str {
-    match target {
-        "eks" => "EKS (KEDA)",
-        "lambda" => "Lambda",
-        other => other,
-    }
 }
 
 /// What a run is called.
@@ -38,13 +29,8 @@ pub fn printable(text: &str) -> String {
 /// Thirty days of each target, each day with the run in it, in the order of [`Run::targets`]. `None` where the run
 /// does not know what was used, or where the target failed: half a day's work has no price that can be compared.
 pub fn bills(run: &Run, prices: &Prices) -> Vec<Option<Bill>> {
-    let bill = |(name, target): (&str, &Target)| match name {
-        "eks" => target.usage.pod_seconds.and_then(|_| bill_eks(run, prices)),
-        // Managed Instances are billed by the instance.
-        _ => target.usage.gb_seconds.or(target.usage.instance_seconds).and_then(|_| bill_lambda(run, prices)),
-    };
-    let all = run.targets.iter().zip(run.failures());
-    all.map(|(target, failure)| if failure.is_some() { None } else { bill(target) }).collect()
+    let priced = |kind| if run.failure(kind).is_some() { None } else { bill(kind, run, prices) };
+    run.targets.iter().map(|(kind, _)| priced(kind)).collect()
 }
 
 /// The share of its capacity that a target worked with, until the end of its samples: what is left idled.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds, title};
+use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds};
 use super::verdict::verdict;
 use crate::cost::Prices;
 use crate::run::{Decision, Run};
@@ -15,8 +15,8 @@ pub fn markdown(run: &Run, prices: &Prices) -> String {
         out.push('\n');
         table(&mut out, run, &format!("over {seeds} seeds: median (95 % interval)"), over_seeds(run));
     }
-    for (name, target) in run.targets.iter() {
-        let name = title(name);
+    for (kind, target) in run.targets.iter() {
+        let name = kind.title();
         let (first, left_out, last) = changes(target);
         let count = first.len() + left_out + last.len();
         let _ = writeln!(out, "\n<details><summary>{name}: {count} changes of capacity</summary>\n");
@@ -42,7 +42,7 @@ fn decision(out: &mut String, decision: &Decision) {
 }
 
 fn table(out: &mut String, run: &Run, heading: &str, figures: Vec<Figure>) {
-    let names: Vec<&str> = run.targets.iter().map(|(name, _)| title(name)).collect();
+    let names: Vec<&str> = run.targets.iter().map(|(kind, _)| kind.title()).collect();
     let _ = writeln!(out, "| {} | {} |", cell(heading), names.join(" | "));
     let _ = writeln!(out, "|---|{}", "---:|".repeat(names.len()));
     for figure in figures {

@@ -6,26 +6,24 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use console::{Style, StyledObject};
 
-use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds, sparkline, title};
+use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds, sparkline};
 use super::verdict::verdict;
 use crate::cost::Prices;
 use crate::run::{Decision, Run, Target};
-
-/// Colours of the targets in turn, as in the pictures: blue and orange, which every eye tells apart.
-const COLORS: [u8; 2] = [32, 208];
+use crate::target::TargetKind;
 
 /// Writes the report as plain text, with colour for a terminal that is to have it.
 pub fn text(run: &Run, prices: &Prices, color: bool) -> String {
-    let paint = |n: usize| Style::new().color256(COLORS[n % COLORS.len()]).bold().force_styling(color);
+    let paint = |kind: TargetKind| Style::new().color256(kind.color()).bold().force_styling(color);
     let mut out = table(run, &heading(run), figures(run, prices));
     if let Some(seeds) = seeds(run) {
         let heading = format!("over {seeds} seeds: median (95 % interval)");
         let _ = write!(out, "\n{}", table(run, &heading, over_seeds(run)));
     }
     let _ = writeln!(out, "\n{}", verdict(run, prices).join("\n"));
-    for (n, (name, target)) in run.targets.iter().enumerate() {
-        let name: StyledObject<&str> = paint(n).apply_to(title(name));
-        let line = paint(n).apply_to(sparkline(target, 60));
+    for (kind, target) in run.targets.iter() {
+        let name: StyledObject<&str> = paint(kind).apply_to(kind.title());
+        let line = paint(kind).apply_to(sparkline(target, 60));
         let _ = writeln!(out, "\n{name}: backlog until drained\n  {line}");
         decisions(&mut out, target);
     }
@@ -36,7 +34,7 @@ pub fn text(run: &Run, prices: &Prices, color: bool) -> String {
 }
 
 fn table(run: &Run, heading: &str, figures: Vec<Figure>) -> String {
-    let names = run.targets.iter().map(|(name, _)| title(name).to_owned());
+    let names = run.targets.iter().map(|(kind, _)| kind.title().to_owned());
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(std::iter::once(heading.to_owned()).chain(names));

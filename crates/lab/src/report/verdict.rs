@@ -1,8 +1,9 @@
 //! One paragraph in plain words: which target won, on what, and by how much. Made of the numbers alone.
 
-use super::figures::{bills, count, seconds, title, usd};
+use super::figures::{bills, count, seconds, usd};
 use crate::cost::{Bill, Prices};
 use crate::run::{Failure, Run, Target};
+use crate::target::TargetKind;
 
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ const TIE: f64 = 0.05;
 
 /// A target, and what it costs.
 struct Side<'a> {
+    kind: TargetKind,
     name: &'static str,
     target: &'a Target,
     bill: Option<Bill>,
@@ -21,8 +23,9 @@ struct Side<'a> {
 /// The verdict on a run, sentence by sentence.
 pub fn verdict(run: &Run, prices: &Prices) -> Vec<String> {
     let sides = run.targets.iter().zip(bills(run, prices)).zip(run.failures());
-    let sides: Vec<_> =
-        sides.map(|(((name, target), bill), failure)| Side { name: title(name), target, bill, failure }).collect();
+    let sides: Vec<_> = sides
+        .map(|(((kind, target), bill), failure)| Side { kind, name: kind.title(), target, bill, failure })
+        .collect();
     let failed: Vec<String> = sides.iter().filter_map(failed).collect();
     let sentences = match &sides[..] {
         [] => vec!["Nothing ran.".to_owned()],
@@ -38,7 +41,7 @@ pub fn verdict(run: &Run, prices: &Prices) -> Vec<String> {
             told
         }
         [one] => vec![ended(one), tail_of(one), capacity(one), costs(one), safety(&sides)],
-        [a, b, ..] => vec![
+        [a, b] => vec![
             winners(a, b),
             drained(a, b),
             tail(a, b),
@@ -49,6 +52,11 @@ pub fn verdict(run: &Run, prices: &Prices) -> Vec<String> {
             luck(&sides),
             safety(&sides),
         ],
+        // More than two are told one by one: nothing here says which of three won.
+        more => {
+            let each = more.iter().flat_map(|side| [ended(side), tail_of(side), costs(side), capacity(side)]);
+            each.chain([luck(more), safety(more)]).collect()
+        }
     };
     sentences.into_iter().filter(|sentence| !sentence.is_empty()).collect()
 }
@@ -188,12 +196,12 @@ fn largest(bill: &Bill) -> String {
 }
 
 fn capacity(side: &Side) -> String {
-    let unit = if side.name == "Lambda" { "concurrent invocations" } else { "pods" };
     let at_once = match side.target.in_host_concurrency {
         1 => "each with one message at a time".to_owned(),
         n => format!("each with up to {n} messages at once"),
     };
-    format!("{} peaked at {} {unit}, {at_once}.", side.name, count(side.target.peak_capacity.into()))
+    let (peak, units) = (count(side.target.peak_capacity.into()), side.kind.units());
+    format!("{} peaked at {peak} {units}, {at_once}.", side.name)
 }
 
 fn requests(a: &Side, b: &Side) -> String {

@@ -4,8 +4,9 @@ use std::fmt;
 
 use twinscale_work::{Wait, Work, format_duration};
 
-use super::{Run, Target};
+use super::{Engine, Run, Target};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 
 /// What went wrong with one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,45 +61,31 @@ pub enum Cause {
     RetriesAll,
 }
 
-/// Which of the two hosts a failure is looked for on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Host {
-    Worker,
-    Function,
-}
-
 impl Run {
-    /// Why the worker has no bill and cannot win; `None` if it did its work, or did not run.
-    pub fn eks_failure(&self) -> Option<Failure> {
-        self.failure(self.targets.eks.as_ref()?, Host::Worker)
+    /// Why a target has no bill and cannot win; `None` if it did its work, or did not run.
+    pub fn failure(&self, kind: TargetKind) -> Option<Failure> {
+        // What is deployed has shares of its own, which the scenario does not tell.
+        let shares_told = match self.engine {
+            Engine::Local | Engine::Simulated => true,
+            Engine::Aws => false,
+        };
+        failure(self.targets.get(kind)?, self.settings().as_ref(), kind, shares_told)
     }
 
-    /// Why the function has no bill and cannot win; `None` if it did its work, or did not run.
-    pub fn lambda_failure(&self) -> Option<Failure> {
-        self.failure(self.targets.lambda.as_ref()?, Host::Function)
-    }
-
-    /// One entry a target that ran, in the order of [`Run::targets`].
+    /// One entry for each target that ran, in the order of [`Run::targets`].
     pub fn failures(&self) -> Vec<Option<Failure>> {
-        let worker = self.targets.eks.as_ref().map(|_| self.eks_failure());
-        let function = self.targets.lambda.as_ref().map(|_| self.lambda_failure());
-        worker.into_iter().chain(function).collect()
+        self.targets.iter().map(|(kind, _)| self.failure(kind)).collect()
     }
 
     /// The scenario as typed settings; `None` where the file holds a field that this version does not know.
     pub fn settings(&self) -> Option<Scenario> {
         serde_json::from_value(self.scenario.clone()).ok()
     }
-
-    fn failure(&self, target: &Target, host: Host) -> Option<Failure> {
-        // What is deployed has shares of its own, which the scenario does not tell.
-        failure(target, self.settings().as_ref(), host, self.engine != "aws")
-    }
 }
 
-fn failure(target: &Target, scenario: Option<&Scenario>, host: Host, shares_told: bool) -> Option<Failure> {
+fn failure(target: &Target, scenario: Option<&Scenario>, kind: TargetKind, shares_told: bool) -> Option<Failure> {
     let messages = &target.messages;
-    let cause = || scenario.filter(|_| shares_told).and_then(|scenario| cause(scenario, host));
+    let cause = || scenario.filter(|_| shares_told).and_then(|scenario| cause(scenario, kind));
     if messages.sent > 0 && messages.done == 0 {
         return Some(Failure::NothingDone { of: messages.sent, cause: cause() });
     }
@@ -127,19 +114,19 @@ fn dead_letters_told(work: &Work, max_receives: u32, sent: u64) -> u64 {
     (mean + 4.0 * (mean * (1.0 - share)).sqrt()).ceil() as u64
 }
 
-fn cause(scenario: &Scenario, host: Host) -> Option<Cause> {
+fn cause(scenario: &Scenario, kind: TargetKind) -> Option<Cause> {
     let (work, lambda) = (&scenario.work, &scenario.lambda);
     let least = work.cpu + shortest(&work.wait);
-    match host {
-        Host::Function if scenario.service.is_none() && least > lambda.timeout => {
+    match kind {
+        TargetKind::Lambda if scenario.service.is_none() && least > lambda.timeout => {
             Some(Cause::Timeout { timeout: format_duration(lambda.timeout), handler: format_duration(least) })
         }
-        Host::Function if work.retry_share > 0.0 && !lambda.mapping.report_batch_item_failures => {
+        TargetKind::Lambda if work.retry_share > 0.0 && !lambda.mapping.report_batch_item_failures => {
             Some(Cause::NoItemFailures)
         }
-        Host::Worker | Host::Function if work.reject_share >= 1.0 => Some(Cause::RejectsAll),
-        Host::Worker | Host::Function if work.retry_share >= 1.0 => Some(Cause::RetriesAll),
-        Host::Worker | Host::Function => None,
+        TargetKind::Eks | TargetKind::Lambda if work.reject_share >= 1.0 => Some(Cause::RejectsAll),
+        TargetKind::Eks | TargetKind::Lambda if work.retry_share >= 1.0 => Some(Cause::RetriesAll),
+        TargetKind::Eks | TargetKind::Lambda => None,
     }
 }
 

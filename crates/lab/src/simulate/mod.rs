@@ -18,16 +18,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agenda::Event;
+use rayon::prelude::*;
 use stage::Stage;
 
-use crate::run::{Run, SCHEMA, Target, Targets, Usage};
+use crate::run::{Engine, Run, SCHEMA, Target, Targets, Usage};
 use crate::scenario::Scenario;
+use crate::target::TargetKind;
 
-/// Runs the scenario on both targets, at once on two processors.
+/// Runs the scenario on every target, at once on several processors.
 pub fn run(scenario: &Scenario) -> Run {
-    let (eks, lambda) = rayon::join(|| run_eks(scenario), || run_lambda(scenario));
+    let one = |kind: &TargetKind| (*kind, run_target(*kind, scenario));
+    let all: Vec<_> = TargetKind::all().par_iter().map(one).collect();
+    let targets: Targets = all.into_iter().collect();
     let mut warnings = Vec::new();
-    for (name, target) in [("EKS", &eks), ("Lambda", &lambda)] {
+    for (kind, target) in targets.iter() {
+        let name = kind.service();
         if target.drain_seconds.is_none() {
             let open = target.messages.sent - target.messages.done - target.messages.rejected;
             let open = format!("{open} of the messages sent by then were open");
@@ -39,11 +44,19 @@ pub fn run(scenario: &Scenario) -> Run {
     }
     Run {
         schema: SCHEMA.to_owned(),
-        engine: "simulated".to_owned(),
+        engine: Engine::Simulated,
         scenario: serde_json::to_value(scenario).unwrap_or_default(),
         speed: None,
-        targets: Targets { eks: Some(eks), lambda: Some(lambda) },
+        targets,
         warnings,
+    }
+}
+
+/// Runs the scenario on one target.
+pub fn run_target(kind: TargetKind, scenario: &Scenario) -> Target {
+    match kind {
+        TargetKind::Eks => run_eks(scenario),
+        TargetKind::Lambda => run_lambda(scenario),
     }
 }
 

@@ -16,13 +16,13 @@ fn steps(decisions: &[Decision]) -> Vec<(u64, u32)> {
 
 #[test]
 fn the_articles_trace_is_1_4_8_15_at_15_30_and_45_s() {
-    let run = run(&article());
-    let eks = run.targets.eks.expect("it ran");
+    let mut run = run(&article());
+    let eks = run.targets.remove(TargetKind::Eks).expect("it ran");
     assert_eq!(steps(&eks.decisions)[..3], [(15, 4), (30, 8), (45, 15)]);
     assert_eq!((eks.messages.done, eks.messages.lost, eks.messages.duplicates), (1000, Some(0), Some(0)));
     assert_eq!(steps(&eks.decisions).last().map(|step| step.1), Some(1), "back at the floor");
     assert_eq!(eks.peak_capacity, 15);
-    let lambda = run.targets.lambda.expect("it ran");
+    let lambda = run.targets.remove(TargetKind::Lambda).expect("it ran");
     assert_eq!((lambda.messages.done, lambda.messages.lost), (1000, Some(0)));
     assert_eq!(lambda.samples[0].capacity, 5);
     assert_eq!(run.warnings, Vec::<String>::new());
@@ -93,8 +93,8 @@ fn long_messages_are_kept_by_heartbeats() {
 fn what_can_never_drain_ends_at_the_limit_and_says_so() {
     let mut scenario = article();
     scenario.limit = Duration::from_secs(60);
-    let run = run(&scenario);
-    let eks = run.targets.eks.expect("it ran");
+    let mut run = run(&scenario);
+    let eks = run.targets.remove(TargetKind::Eks).expect("it ran");
     assert_eq!((eks.drain_seconds, eks.floor_seconds), (None, None));
     assert!(eks.unavailable.contains_key("drain_seconds"));
     assert!(run.warnings[0].starts_with("EKS had not drained after 60 s"), "{:?}", run.warnings);

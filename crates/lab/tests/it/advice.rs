@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Output;
+use twinscale_lab::target::TargetKind;
 
 use twinscale_lab::advise::{Advised, BreakEven};
 use twinscale_lab::manifests::{Manifest, deployed};
@@ -121,7 +122,7 @@ fn handler_times_of_one_run_drive_another() {
     assert_eq!(driven.status.code(), Some(0), "{}", text(&driven.stderr));
     let drain = |output: &Output| {
         let run: twinscale_lab::run::Run = serde_json::from_slice(&output.stdout).expect("a run");
-        run.targets.eks.and_then(|target| target.drain_seconds).expect("it drained")
+        run.targets.get(TargetKind::Eks).and_then(|target| target.drain_seconds).expect("it drained")
     };
     let (first, second) = (drain(&measured), drain(&driven));
     assert!((second / first - 1.0).abs() < 0.1, "{first} s as measured, {second} s driven by it");

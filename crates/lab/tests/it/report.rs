@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 
 use twinscale_lab::cost::prices;
 use twinscale_lab::report::html;
-use twinscale_lab::run::{Bucket, Decision, Latency, Messages, Run, SCHEMA, Sample, Target, Targets, Usage};
+use twinscale_lab::run::{Bucket, Decision, Engine, Latency, Messages, Run, SCHEMA, Sample, Target, Usage};
+use twinscale_lab::target::TargetKind;
 
 const RUN: &str = include_str!("support/run.json");
 
@@ -55,10 +56,10 @@ fn restless(by: &str) -> Target {
 fn restless_run(name: &str) -> Run {
     Run {
         schema: SCHEMA.to_owned(),
-        engine: "local".to_owned(),
+        engine: Engine::Local,
         scenario: serde_json::json!({ "name": name }),
         speed: None,
-        targets: Targets { eks: Some(restless("hpa")), lambda: Some(restless("event-source-mapping")) },
+        targets: [(TargetKind::Eks, restless("hpa")), (TargetKind::Lambda, restless("event-source-mapping"))].into(),
         warnings: Vec::new(),
     }
 }
@@ -78,10 +79,12 @@ fn the_page_of_an_hour_in_which_nothing_rests_is_below_500_kb_and_says_what_it_l
 fn runs_of_any_engine_with_any_targets_share_a_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut simulated: Run = serde_json::from_str(RUN).expect("a run");
-    (simulated.engine, simulated.speed, simulated.targets.lambda) = ("simulated".to_owned(), None, None);
+    (simulated.engine, simulated.speed) = (Engine::Simulated, None);
+    simulated.targets.remove(TargetKind::Lambda);
     let mut aws: Run = serde_json::from_str(RUN).expect("a run");
-    (aws.engine, aws.speed, aws.targets.eks) = ("aws".to_owned(), None, None);
-    let unknown = aws.targets.lambda.as_mut().expect("it has one");
+    (aws.engine, aws.speed) = (Engine::Aws, None);
+    aws.targets.remove(TargetKind::Eks);
+    let unknown = aws.targets.entry(TargetKind::Lambda);
     (unknown.usage, unknown.latency_seconds, unknown.messages.lost) = (Usage::default(), None, None);
     let paths = [("a.json", RUN.to_owned()), ("b.json", to_json(&simulated)), ("c.json", to_json(&aws))]
         .map(|(name, run)| written(folder.path(), name, run));
@@ -105,9 +108,8 @@ fn what_a_file_says_never_becomes_markup_nor_steers_the_terminal() {
     let evil = "</script><img src=x onerror=alert(1)>'\"|`\n\u{1b}]0;owned\u{7}\u{1b}[2J";
     let mut run: Run = serde_json::from_str(RUN).expect("a run");
     run.scenario = serde_json::json!({ "name": evil, evil: evil });
-    run.engine = evil.to_owned();
     run.warnings = vec![evil.to_owned()];
-    for target in [&mut run.targets.eks, &mut run.targets.lambda].into_iter().flatten() {
+    for (_, target) in run.targets.iter_mut() {
         target.unavailable.insert(evil.to_owned(), evil.to_owned());
         for decision in &mut target.decisions {
             (decision.by, decision.reason, decision.detail) = (evil.to_owned(), Some(evil.to_owned()), evil.to_owned());
@@ -134,7 +136,7 @@ fn what_a_file_says_never_becomes_markup_nor_steers_the_terminal() {
 fn figures_at_the_end_of_their_range_are_shown_and_break_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut run: Run = serde_json::from_str(RUN).expect("a run");
-    for target in [&mut run.targets.eks, &mut run.targets.lambda].into_iter().flatten() {
+    for (_, target) in run.targets.iter_mut() {
         target.messages.sent = u64::MAX;
         (target.drain_seconds, target.floor_seconds) = (Some(f64::MAX), Some(-f64::MAX));
         (target.peak_capacity, target.in_host_concurrency) = (u32::MAX, u32::MAX);

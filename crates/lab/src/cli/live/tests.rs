@@ -75,7 +75,7 @@ fn progress(done: u64) -> Progress {
         detail: format!("look {done}"),
     };
     Progress {
-        target: "eks",
+        target: TargetKind::Eks,
         messages: 10,
         tally: Tally { sent: 10, done, ..Tally::default() },
         capacity: 2,

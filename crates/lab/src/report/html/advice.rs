@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::super::figures::{printable, seconds, title, usd};
+use super::super::figures::{printable, seconds, usd};
 use super::picture::{Axis, Data, Line, Mark, Picture, Unit, section};
 use super::{Section, escape, whole};
-use crate::advise::{Advice, Advised, BreakEven, Interval, Measured, Point, Which};
+use crate::advise::{Advice, Advised, BreakEven, Interval, Measured, Point};
+use crate::target::TargetKind;
 
 /// The page of what `twinscale advise` found.
 pub fn advice_page(advised: &Advised) -> String {
@@ -45,7 +46,7 @@ pub fn advice_page(advised: &Advised) -> String {
 }
 
 fn front(data: &mut Data, picture: &mut Picture, color: usize, advice: &Advice) {
-    let label = name(advice.target);
+    let label = advice.target.title();
     // A line needs its points in the order of its axis: the front goes from cheap to fast.
     let points: Vec<&Measured> = advice.front.iter().rev().collect();
     let x = data.column(points.iter().map(|m| m.seconds.mean).collect());
@@ -67,10 +68,10 @@ fn advice_summary(advised: &Advised) -> String {
     let mut out = String::new();
     for advice in &advised.targets {
         let told = match &advice.best {
-            Some(best) => format!("{} meets {} at {}", name(advice.target), advised.goal, cost_and_time(best)),
+            Some(best) => format!("{} meets {} at {}", advice.target.title(), advised.goal, cost_and_time(best)),
             None => format!(
                 "Nothing that was tried on {} meets {}; the nearest is {}",
-                name(advice.target),
+                advice.target.title(),
                 advised.goal,
                 cost_and_time(&advice.nearest)
             ),
@@ -100,23 +101,23 @@ fn settings(advice: &Advice) -> String {
         [what.to_owned(), interval(&m.usd, usd), interval(&m.seconds, seconds), meets.to_owned(), changes(m)]
     };
     let heads = ["", "USD a month (95 %)", "goal's figure (95 %)", "meets it", "changes"];
-    format!("<h2>{}</h2>{}", name(advice.target), table(name(advice.target), &heads, rows.map(row)))
+    format!("<h2>{}</h2>{}", advice.target.title(), table(advice.target.title(), &heads, rows.map(row)))
 }
 
 /// The page of what `twinscale break-even` found.
 pub fn break_even_page(found: &BreakEven) -> String {
     let mut data = Data::default();
     let x = data.column(found.curve.iter().map(|point| point.rate).collect());
-    let line = |color, which, of: fn(&Point) -> Interval| {
+    let line = |color, kind: TargetKind, of: fn(&Point) -> Interval| {
         let column = |part: fn(Interval) -> f64| found.curve.iter().map(|point| part(of(point))).collect();
         let (y, low, high) = (column(|i| i.mean), column(|i| i.low.max(f64::MIN_POSITIVE)), column(|i| i.high));
-        Line { label: name(which).to_owned(), color, x, y, low, high, ..Line::default() }
+        Line { label: kind.title().to_owned(), color, x, y, low, high, ..Line::default() }
     };
     let mut picture = Picture {
         id: "curve".to_owned(),
         x: Axis { label: "messages a second", log: true, ..Axis::default() },
         y: Axis { label: "USD a month", unit: Unit::Usd, log: true, ..Axis::default() },
-        lines: vec![line(0, Which::Eks, |p| p.eks_usd), line(1, Which::Lambda, |p| p.lambda_usd)],
+        lines: vec![line(0, TargetKind::Eks, |p| p.eks_usd), line(1, TargetKind::Lambda, |p| p.lambda_usd)],
         ..Picture::default()
     };
     let told = match found.rate {
@@ -126,8 +127,8 @@ pub fn break_even_page(found: &BreakEven) -> String {
             rounded(rate.low),
             rounded(rate.high),
             match found.cheaper_above() {
-                Which::Eks => "pods are cheaper than the function",
-                Which::Lambda => "the function is cheaper than pods",
+                TargetKind::Eks => "pods are cheaper than the function",
+                TargetKind::Lambda => "the function is cheaper than pods",
             },
             if found.changes_again() { ", until that changes again further up" } else { "" }
         ),
@@ -178,10 +179,6 @@ fn scenario(of: &serde_json::Value) -> String {
     let json = serde_json::to_string_pretty(of).unwrap_or_default();
     let summary = "The scenario, with every setting that was in force";
     format!("<details><summary>{summary}</summary><pre tabindex=\"0\">{}</pre></details>", escape(&json))
-}
-
-fn name(which: Which) -> &'static str {
-    title(if which == Which::Eks { "eks" } else { "lambda" })
 }
 
 fn cost_and_time(measured: &Measured) -> String {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::figures::{bills, count, heading, title, usd};
+use super::super::figures::{bills, count, heading, usd};
 use super::escape;
 use crate::cost::{Bill, Line, Prices};
 use crate::run::Run;
@@ -18,11 +18,11 @@ pub(super) fn bill(run: &Run, prices: &Prices) -> String {
         escape(&prices.region),
         escape(&prices.date)
     );
-    for ((name, _), bill) in run.targets.iter().zip(bills) {
+    for ((kind, _), bill) in run.targets.iter().zip(bills) {
         match bill {
-            Some(bill) => one(&mut out, title(name), &bill, most),
+            Some(bill) => one(&mut out, kind.title(), &bill, most),
             None => {
-                let _ = write!(out, "<p>{}: the run does not know what was used.</p>", title(name));
+                let _ = write!(out, "<p>{}: the run does not know what was used.</p>", kind.title());
             }
         }
     }

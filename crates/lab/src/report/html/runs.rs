@@ -1,6 +1,6 @@
 //! The pictures of runs: backlog, capacity with its decisions, latency, and how much of the capacity was used.
 
-use super::super::figures::{in_use, seconds, title};
+use super::super::figures::{in_use, seconds};
 use super::looks::groups;
 use super::picture::{Axis, Data, Line, Mark, Picture, Unit, figure, section};
 use crate::run::{Columns, Run, Sample, Target};
@@ -19,8 +19,8 @@ pub(super) struct Series<'a> {
 /// Every target of every run, in their order.
 pub(super) fn series(runs: &[Run]) -> Vec<Series<'_>> {
     let named = runs.iter().enumerate().flat_map(|(n, run)| {
-        run.targets.iter().map(move |(name, target)| {
-            let label = if runs.len() > 1 { format!("{}. {}", n + 1, title(name)) } else { title(name).to_owned() };
+        run.targets.iter().map(move |(kind, target)| {
+            let label = if runs.len() > 1 { format!("{}. {}", n + 1, kind.title()) } else { kind.title().to_owned() };
             Series { label, target }
         })
     });

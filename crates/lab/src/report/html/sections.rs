@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::figures::{Figure, count, figures, heading, over_seeds, seeds, title};
+use super::super::figures::{Figure, count, figures, heading, over_seeds, seeds};
 use super::super::verdict::verdict;
 use super::bill::bill;
 use super::looks::groups;
@@ -42,9 +42,9 @@ fn summary(runs: &[Run], prices: &Prices) -> String {
 
 fn so_far(run: &Run) -> String {
     let mut out = String::from("<p class=\"verdict\" role=\"status\">The run goes on.");
-    for (target, what) in run.targets.iter() {
+    for (kind, what) in run.targets.iter() {
         let (done, sent) = (count(what.messages.done), count(what.messages.sent));
-        let _ = write!(out, " {}: {done} of {sent} messages done.", escape(title(target)));
+        let _ = write!(out, " {}: {done} of {sent} messages done.", escape(kind.title()));
     }
     out + "</p>"
 }
@@ -64,8 +64,8 @@ fn table(run: &Run, caption: &str, figures: Vec<Figure>) -> String {
         "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"{caption}\"><table><caption class=\"soft\">\
          {caption}</caption><thead><tr><td></td>"
     );
-    for (target, _) in run.targets.iter() {
-        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(title(target)));
+    for (kind, _) in run.targets.iter() {
+        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(kind.title()));
     }
     out.push_str("</tr></thead><tbody>");
     for figure in figures {
@@ -81,10 +81,10 @@ fn table(run: &Run, caption: &str, figures: Vec<Figure>) -> String {
 
 fn decisions(run: &Run, n: usize, runs: usize) -> String {
     let mut out = String::new();
-    for (target, what) in run.targets.iter() {
+    for (kind, what) in run.targets.iter() {
         let number = if runs > 1 { format!("{}. ", n + 1) } else { String::new() };
         let (changes, looks) = (count(what.changes().count() as u64), count(what.decisions.len() as u64));
-        let heading = format!("{number}{}: {changes} changes of capacity in {looks} looks", escape(title(target)));
+        let heading = format!("{number}{}: {changes} changes of capacity in {looks} looks", escape(kind.title()));
         let _ = write!(out, "<details open><summary>{heading}</summary>{}</details>", changes_table(what, &heading));
     }
     format!("<h2>Decisions</h2>{out}")
@@ -119,9 +119,9 @@ fn scenario(run: &Run, n: usize, runs: usize) -> String {
         "<details><summary>{number}The scenario, with every setting that was in force</summary><pre tabindex=\"0\">{}</pre></details>",
         escape(&json)
     );
-    for (target, what) in run.targets.iter() {
+    for (kind, what) in run.targets.iter() {
         for (field, reason) in &what.unavailable {
-            let (target, field, reason) = (escape(title(target)), escape(field), escape(reason));
+            let (target, field, reason) = (escape(kind.title()), escape(field), escape(reason));
             let _ = write!(out, "<p class=\"note\">{target}: {field} is not known: {reason}</p>");
         }
     }

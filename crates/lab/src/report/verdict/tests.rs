@@ -1,6 +1,7 @@
 use super::verdict;
 use crate::cost::prices;
-use crate::run::{Band, Latency, Messages, Run, SCHEMA, Seeds, Target, Targets, Usage};
+use crate::run::{Band, Engine, Latency, Messages, Run, SCHEMA, Seeds, Target, Usage};
+use crate::target::TargetKind;
 
 fn target(drain: f64, p95: f64, pod_seconds: Option<f64>, gb_seconds: Option<f64>) -> Target {
     Target {
@@ -25,9 +26,10 @@ fn lambda() -> Target {
 
 fn told(eks: Option<Target>, lambda: Option<Target>) -> String {
     let scenario = serde_json::json!({ "eks": { "pod": { "cpu_limit": 1.0, "memory_mib": 512 } } });
-    let targets = Targets { eks, lambda };
+    let targets = [(TargetKind::Eks, eks), (TargetKind::Lambda, lambda)];
+    let targets = targets.into_iter().filter_map(|(kind, target)| Some((kind, target?))).collect();
     let run =
-        Run { schema: SCHEMA.to_owned(), engine: "local".to_owned(), scenario, speed: None, targets, warnings: vec![] };
+        Run { schema: SCHEMA.to_owned(), engine: Engine::Local, scenario, speed: None, targets, warnings: vec![] };
     verdict(&run, &prices::read(None).expect("built in")).join(" ")
 }
 
