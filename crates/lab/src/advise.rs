@@ -74,7 +74,8 @@ pub struct Advised {
     /// When they were read.
     pub prices_date: String,
     /// The scenario that the search began at, as resolved.
-    pub scenario: serde_json::Value,
+    #[serde(deserialize_with = "crate::run::whole_scenario")]
+    pub scenario: Scenario,
     /// EKS, then Lambda.
     pub targets: Vec<Advice>,
     /// What the best settings change in the files that deploy them.
@@ -143,7 +144,7 @@ fn simulated(scenario: &Scenario, kind: TargetKind) -> Run {
     Run {
         schema: SCHEMA.to_owned(),
         engine: Engine::Simulated,
-        scenario: serde_json::to_value(scenario).unwrap_or_default(),
+        scenario: scenario.clone(),
         speed: None,
         targets: [(kind, simulate::run_target(kind, scenario))].into(),
         warnings: Vec::new(),

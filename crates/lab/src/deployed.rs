@@ -193,7 +193,7 @@ pub async fn run(
         }
         *targets.entry(deployed.target) = target;
     }
-    let scenario = serde_json::to_value(scenario).unwrap_or_default();
+    let scenario = scenario.clone();
     Ok(Run { schema: SCHEMA.to_owned(), engine: Engine::Aws, scenario, speed: None, targets, warnings })
 }
 

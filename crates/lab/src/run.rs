@@ -5,8 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::scenario::Scenario;
 use crate::target::TargetKind;
 
 mod failure;
@@ -26,13 +28,35 @@ pub struct Run {
     /// What ran it.
     pub engine: Engine,
     /// The scenario as resolved: every setting that was in force, defaults included.
-    pub scenario: serde_json::Value,
+    #[serde(deserialize_with = "whole_scenario")]
+    pub scenario: Scenario,
     /// How many times faster than scenario time the run went; null in virtual time and on AWS.
     pub speed: Option<f64>,
     /// The targets that ran.
     pub targets: Targets,
     /// What the reader should know before trusting a figure.
     pub warnings: Vec<String>,
+}
+
+/// Reads a scenario that leaves nothing out. What a run does not tell was not in force: a default in its place would make
+/// another bill without a word.
+pub(crate) fn whole_scenario<'de, D: Deserializer<'de>>(from: D) -> Result<Scenario, D::Error> {
+    let told = serde_json::Value::deserialize(from)?;
+    let scenario = Scenario::deserialize(&told).map_err(|error| D::Error::custom(format!("scenario: {error}")))?;
+    let whole = serde_json::to_value(&scenario).map_err(D::Error::custom)?;
+    match missing(&whole, &told) {
+        Some(path) => Err(D::Error::custom(format!("scenario{path} is missing"))),
+        None => Ok(scenario),
+    }
+}
+
+/// The path of the first field of `whole` that `told` has not.
+fn missing(whole: &serde_json::Value, told: &serde_json::Value) -> Option<String> {
+    let fields = whole.as_object()?;
+    fields.iter().find_map(|(name, value)| match told.get(name) {
+        Some(told) => missing(value, told).map(|path| format!(".{name}{path}")),
+        None => Some(format!(".{name}")),
+    })
 }
 
 /// What runs a scenario.

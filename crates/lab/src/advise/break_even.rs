@@ -41,7 +41,8 @@ pub struct BreakEven {
     /// When they were read.
     pub prices_date: String,
     /// The scenario whose rate was changed, as resolved.
-    pub scenario: serde_json::Value,
+    #[serde(deserialize_with = "crate::run::whole_scenario")]
+    pub scenario: Scenario,
     /// From the lowest rate to the highest.
     pub curve: Vec<Point>,
     /// The lowest rate at kind the cheaper target changes; `None` if in no seed it does within the curve.
@@ -114,7 +115,7 @@ fn sweep(scenario: &Scenario, steps: u32, seeds: u64, prices: &Prices, told: Tol
         seeds,
         region: prices.region.clone(),
         prices_date: prices.date.clone(),
-        scenario: serde_json::to_value(scenario).unwrap_or_default(),
+        scenario: scenario.clone(),
         curve: curve.collect(),
         crossings: crossings.len() as u64,
         rate: (!crossings.is_empty()).then(|| Interval::of(&crossings)),

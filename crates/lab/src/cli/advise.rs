@@ -63,7 +63,7 @@ impl Advise {
             seeds: self.search.seeds,
             region: prices.region.clone(),
             prices_date: prices.date.clone(),
-            scenario: serde_json::to_value(&scenario).unwrap_or_default(),
+            scenario: scenario.clone(),
             targets,
             patches: patches.iter().map(|patch| FilePatch { file: patch.file.clone(), diff: patch.diff() }).collect(),
         };

@@ -58,7 +58,7 @@ impl Live {
         let run = Run {
             schema: SCHEMA.to_owned(),
             engine: Engine::Local,
-            scenario: serde_json::to_value(scenario)?,
+            scenario: scenario.clone(),
             speed: Some(options.speed),
             targets: options.targets.iter().map(place).collect(),
             warnings: Vec::new(),

@@ -59,8 +59,8 @@ fn bill_eks(run: &Run, prices: &Prices) -> Option<Bill> {
     let options = &prices.options;
     let target = run.targets.get(TargetKind::Eks)?;
     target.usage.pod_seconds?;
-    let scenario = run.settings()?;
-    let days = Days::of(&scenario, target, options);
+    let scenario = &run.scenario;
+    let days = Days::of(scenario, target, options);
     let minimum = f64::from(scenario.eks.floor());
     let mut lines = Lines { prices, options, lines: Vec::new() };
     lines.pods(&days, minimum);
@@ -82,8 +82,8 @@ fn bill_lambda(run: &Run, prices: &Prices) -> Option<Bill> {
     let target = run.targets.get(TargetKind::Lambda)?;
     // Managed Instances are billed by the instance.
     target.usage.gb_seconds.or(target.usage.instance_seconds)?;
-    let scenario = run.settings()?;
-    let days = Days::of(&scenario, target, options);
+    let scenario = &run.scenario;
+    let days = Days::of(scenario, target, options);
     let mut lines = Lines { prices, options, lines: Vec::new() };
     let duration = if options.arm { &prices.lambda_arm } else { &prices.lambda_x86 };
     match target.usage.instance_seconds {

@@ -1,6 +1,10 @@
+use std::time::Duration;
+
 use super::*;
 use crate::run::{Engine, Messages, Requests, Run, SCHEMA, Sample, Target, Usage};
+use crate::scenario::{Managed, Scenario};
 use crate::target::TargetKind;
+use twinscale_scaling::event_source::Provisioned;
 
 fn prices() -> Prices {
     crate::cost::prices::read(None).expect("the file that comes with the program")
@@ -11,14 +15,12 @@ fn with(options: Options) -> Prices {
 }
 
 fn run(eks: Option<Target>, lambda: Option<Target>) -> Run {
-    let scenario = serde_json::json!({
-        "queue": { "fifo": false },
-        "eks": {
-            "keda": { "minReplicaCount": 1, "pollingInterval": 30, "hpa": { "syncPeriodSeconds": 15 } },
-            "pod": { "cpu_limit": 1.0, "memory_mib": 1792 },
-        },
-        "lambda": { "mapping": {} },
-    });
+    let mut scenario = Scenario::default();
+    let keda = &mut scenario.eks.keda;
+    (keda.min_replica_count, keda.idle_replica_count) = (1, None);
+    (keda.polling_interval, keda.hpa.sync_period) = (Duration::from_secs(30), Duration::from_secs(15));
+    (scenario.eks.pod.cpu_limit, scenario.eks.pod.memory_mib) = (1.0, 1792);
+    scenario.lambda.mapping.provisioned = None;
     let targets = [(TargetKind::Eks, eks), (TargetKind::Lambda, lambda)];
     let targets = targets.into_iter().filter_map(|(kind, target)| Some((kind, target?))).collect();
     Run { schema: SCHEMA.to_owned(), engine: Engine::Simulated, scenario, speed: None, targets, warnings: vec![] }
@@ -119,7 +121,8 @@ fn managed_instances_are_billed_by_the_hour_with_lambda_s_fee_and_never_fewer_th
         ..Target::default()
     };
     let mut run = run(None, Some(target));
-    run.scenario["lambda"]["managed"] = serde_json::json!({ "min_environments": 4, "environments_per_instance": 2 });
+    run.scenario.lambda.managed =
+        Some(Managed { min_environments: 4, environments_per_instance: 2, ..Managed::default() });
     let bill = bill(TargetKind::Lambda, &run, &prices()).expect("there is a function");
     // Half a day of five instances, half a day of three, thirty days: 2,880 hours at 0.0816, and 15 % on it.
     let instances = line(&bill, "Managed Instances, m7g.large");
@@ -127,15 +130,6 @@ fn managed_instances_are_billed_by_the_hour_with_lambda_s_fee_and_never_fewer_th
     assert_eq!(cents(line(&bill, "Managed Instances fee").usd), 35.25);
     assert_eq!(cents(line(&bill, "Lambda requests").usd), 6.0, "30 million at 0.20 a million");
     assert!(bill.month.iter().all(|line| line.item != "Lambda duration"));
-}
-
-#[test]
-fn a_run_whose_settings_have_other_names_has_no_bill_in_place_of_a_smaller_one() {
-    let target = || Some(Target { floor_seconds: Some(86_400.0), usage: nothing(), ..Target::default() });
-    let mut run = run(target(), target());
-    run.scenario["eks"]["pod"] = serde_json::json!({ "cpus": 1.0, "memory": 1792 });
-    assert_eq!(bill(TargetKind::Eks, &run, &prices()), None);
-    assert_eq!(bill(TargetKind::Lambda, &run, &prices()), None);
 }
 
 #[test]
@@ -161,7 +155,7 @@ fn pollers_fargate_logs_and_the_free_tier_have_their_lines() {
         ..Target::default()
     };
     let mut run = run(Some(target()), Some(target()));
-    run.scenario["lambda"]["mapping"] = serde_json::json!({ "ProvisionedPollerConfig": { "MinimumPollers": 2 } });
+    run.scenario.lambda.mapping.provisioned = Some(Provisioned { minimum_pollers: 2, ..Provisioned::default() });
     let options = Options { log_bytes: 200.0, control_plane_share: 0.5, ..Options::default() };
     let eks = bill(TargetKind::Eks, &run, &with(options.clone())).expect("there are pods");
     let lambda = bill(TargetKind::Lambda, &run, &with(options.clone())).expect("there is a function");

@@ -140,7 +140,7 @@ pub async fn run(
     Ok(Run {
         schema: SCHEMA.to_owned(),
         engine: Engine::Local,
-        scenario: serde_json::to_value(scenario).map_err(io::Error::from)?,
+        scenario: scenario.clone(),
         speed: Some(options.speed),
         targets,
         warnings,

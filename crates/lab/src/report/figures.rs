@@ -14,7 +14,7 @@ pub struct Figure {
 
 /// What a run is called.
 pub fn heading(run: &Run) -> String {
-    let name = run.scenario.get("name").and_then(|name| name.as_str()).unwrap_or("scenario");
+    let name = &run.scenario.name;
     match run.speed {
         Some(speed) if speed != 1.0 => printable(&format!("{name}, {} at speed {speed}", run.engine)),
         _ => printable(&format!("{name}, {}", run.engine)),

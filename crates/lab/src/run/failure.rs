@@ -69,35 +69,32 @@ impl Run {
             Engine::Local | Engine::Simulated => true,
             Engine::Aws => false,
         };
-        failure(self.targets.get(kind)?, self.settings().as_ref(), kind, shares_told)
+        failure(self.targets.get(kind)?, &self.scenario, kind, shares_told)
     }
 
     /// One entry for each target that ran, in the order of [`Run::targets`].
     pub fn failures(&self) -> Vec<Option<Failure>> {
         self.targets.iter().map(|(kind, _)| self.failure(kind)).collect()
     }
-
-    /// The scenario as typed settings; `None` where the file holds a field that this version does not know.
-    pub fn settings(&self) -> Option<Scenario> {
-        serde_json::from_value(self.scenario.clone()).ok()
-    }
 }
 
-fn failure(target: &Target, scenario: Option<&Scenario>, kind: TargetKind, shares_told: bool) -> Option<Failure> {
+fn failure(target: &Target, scenario: &Scenario, kind: TargetKind, shares_told: bool) -> Option<Failure> {
     let messages = &target.messages;
-    let cause = || scenario.filter(|_| shares_told).and_then(|scenario| cause(scenario, kind));
+    let cause = || if shares_told { cause(scenario, kind) } else { None };
     if messages.sent > 0 && messages.done == 0 {
         return Some(Failure::NothingDone { of: messages.sent, cause: cause() });
     }
     if target.drain_seconds.is_none() {
-        let of = scenario.map_or(messages.sent, |scenario| scenario.messages.max(messages.sent));
+        let of = scenario.messages.max(messages.sent);
         return Some(Failure::Cut { done: messages.done, of });
     }
     if let Some(lost) = messages.lost.filter(|lost| *lost > 0) {
         return Some(Failure::Lost { messages: lost, cause: cause() });
     }
     // What a service of one's own rejects is its answer, and no file tells how many that should be.
-    let scenario = scenario.filter(|scenario| shares_told && scenario.service.is_none())?;
+    if !shares_told || scenario.service.is_some() {
+        return None;
+    }
     let told = dead_letters_told(&scenario.work, scenario.queue.max_receive_count, messages.sent);
     (messages.rejected > told).then(|| Failure::DeadLetters { messages: messages.rejected, told, cause: cause() })
 }

@@ -45,7 +45,7 @@ pub fn run(scenario: &Scenario) -> Run {
     Run {
         schema: SCHEMA.to_owned(),
         engine: Engine::Simulated,
-        scenario: serde_json::to_value(scenario).unwrap_or_default(),
+        scenario: scenario.clone(),
         speed: None,
         targets,
         warnings,

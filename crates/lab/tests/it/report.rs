@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use twinscale_lab::cost::prices;
 use twinscale_lab::report::html;
 use twinscale_lab::run::{Bucket, Decision, Engine, Latency, Messages, Run, SCHEMA, Sample, Target, Usage};
+use twinscale_lab::scenario::Scenario;
 use twinscale_lab::target::TargetKind;
 
 const RUN: &str = include_str!("support/run.json");
@@ -57,7 +58,7 @@ fn restless_run(name: &str) -> Run {
     Run {
         schema: SCHEMA.to_owned(),
         engine: Engine::Local,
-        scenario: serde_json::json!({ "name": name }),
+        scenario: Scenario { name: name.to_owned(), ..Scenario::default() },
         speed: None,
         targets: [(TargetKind::Eks, restless("hpa")), (TargetKind::Lambda, restless("event-source-mapping"))].into(),
         warnings: Vec::new(),
@@ -107,7 +108,7 @@ fn what_a_file_says_never_becomes_markup_nor_steers_the_terminal() {
     let folder = tempfile::tempdir().expect("a folder");
     let evil = "</script><img src=x onerror=alert(1)>'\"|`\n\u{1b}]0;owned\u{7}\u{1b}[2J";
     let mut run: Run = serde_json::from_str(RUN).expect("a run");
-    run.scenario = serde_json::json!({ "name": evil, evil: evil });
+    run.scenario.name = evil.to_owned();
     run.warnings = vec![evil.to_owned()];
     for (_, target) in run.targets.iter_mut() {
         target.unavailable.insert(evil.to_owned(), evil.to_owned());
@@ -184,6 +185,37 @@ fn files_that_are_no_runs_exit_64_and_say_so() {
         let error = text(&done.stderr);
         assert_eq!(done.status.code(), Some(64), "{path}: {error}");
         assert!(error.contains(said) && error.len() < 500, "{path}: {error}");
+    }
+}
+
+#[test]
+fn a_run_that_lacks_a_setting_or_calls_it_by_another_name_is_refused_and_the_field_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut lacking: serde_json::Value = serde_json::from_str(RUN).expect("JSON");
+    let pod = lacking["scenario"]["eks"]["pod"].as_object_mut().expect("settings");
+    assert!(pod.remove("cpu_limit").is_some());
+    let renamed = RUN.replace("\"memory_mib\": 256", "\"memory\": 256");
+    assert_ne!(renamed, RUN);
+    let other_target = RUN.replace("\"targets\": {\"eks\"", "\"targets\": {\"ecs\"");
+    let other_engine = RUN.replace("\"engine\": \"local\"", "\"engine\": \"cloud\"");
+    for (name, run, said) in [
+        ("lacking.json", lacking.to_string(), "scenario.eks.pod.cpu_limit is missing"),
+        ("renamed.json", renamed, "unknown field `memory`"),
+        ("target.json", other_target, "unknown variant `ecs`"),
+        ("engine.json", other_engine, "unknown variant `cloud`"),
+    ] {
+        let done = report(&[&written(folder.path(), name, run)]);
+        assert_eq!(done.status.code(), Some(64), "{name}");
+        assert!(text(&done.stderr).contains(said), "{name}: {}", text(&done.stderr));
+    }
+}
+
+#[test]
+fn every_scenario_that_comes_with_the_program_is_read_back_as_it_was_written() {
+    for name in ["article", "default", "burst", "ramp", "onoff", "day", "long", "failures", "fifo"] {
+        let scenario = Scenario::read(name).and_then(Scenario::checked).expect("built in");
+        let run = Run { scenario, targets: [].into(), ..restless_run(name) };
+        assert_eq!(serde_json::from_str::<Run>(&to_json(&run)).expect("a run"), run, "{name}");
     }
 }
 

@@ -6,6 +6,7 @@ use super::super::figures::{printable, seconds, usd};
 use super::picture::{Axis, Data, Line, Mark, Picture, Unit, section};
 use super::{Section, escape, whole};
 use crate::advise::{Advice, Advised, BreakEven, Interval, Measured, Point};
+use crate::scenario::Scenario;
 use crate::target::TargetKind;
 
 /// The page of what `twinscale advise` found.
@@ -170,12 +171,11 @@ fn cost_at(curve: &[Point], rate: f64) -> f64 {
     (a.lambda_usd.mean.ln() + share * (b.lambda_usd.mean / a.lambda_usd.mean).ln()).exp()
 }
 
-fn page(what: &str, of: &serde_json::Value, sections: Vec<Section>, data: &Data) -> String {
-    let scenario = of.get("name").and_then(|name| name.as_str()).unwrap_or("scenario");
-    whole(&printable(&format!("Twinscale: {what} for {scenario}")), sections, data)
+fn page(what: &str, of: &Scenario, sections: Vec<Section>, data: &Data) -> String {
+    whole(&printable(&format!("Twinscale: {what} for {}", of.name)), sections, data)
 }
 
-fn scenario(of: &serde_json::Value) -> String {
+fn scenario(of: &Scenario) -> String {
     let json = serde_json::to_string_pretty(of).unwrap_or_default();
     let summary = "The scenario, with every setting that was in force";
     format!("<details><summary>{summary}</summary><pre tabindex=\"0\">{}</pre></details>", escape(&json))

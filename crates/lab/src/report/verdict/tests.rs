@@ -1,6 +1,7 @@
 use super::verdict;
 use crate::cost::prices;
 use crate::run::{Band, Engine, Latency, Messages, Run, SCHEMA, Seeds, Target, Usage};
+use crate::scenario::Scenario;
 use crate::target::TargetKind;
 
 fn target(drain: f64, p95: f64, pod_seconds: Option<f64>, gb_seconds: Option<f64>) -> Target {
@@ -25,7 +26,8 @@ fn lambda() -> Target {
 }
 
 fn told(eks: Option<Target>, lambda: Option<Target>) -> String {
-    let scenario = serde_json::json!({ "eks": { "pod": { "cpu_limit": 1.0, "memory_mib": 512 } } });
+    let mut scenario = Scenario::default();
+    (scenario.eks.pod.cpu_limit, scenario.eks.pod.memory_mib) = (1.0, 512);
     let targets = [(TargetKind::Eks, eks), (TargetKind::Lambda, lambda)];
     let targets = targets.into_iter().filter_map(|(kind, target)| Some((kind, target?))).collect();
     let run =
