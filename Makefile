@@ -29,7 +29,7 @@ compare: build ## one workload through both targets, one table, out/run.json (SC
 
 test: test-setup ## set up what the tests need, and run them: all that wants no root and no container tool
 	$(CARGO) test --locked --workspace --all-features
-	TWINSCALE=target/debug/twinscale tests/deploy/parts.sh tools terraform template kubernetes combinations
+	TWINSCALE=target/debug/twinscale tests/deploy/parts.sh tools terraform template kubernetes combinations gitops
 
 test-setup: ## clients that we did not write (boto3, aws CLI, npm) for the protocol tests
 	crates/sqs/tests/clients/setup.sh
@@ -44,7 +44,7 @@ arm64: build ## the worker for arm64, cross-built on x86_64 and run under qemu (
 	TWINSCALE=target/$(PROFILE)/twinscale tests/deploy/parts.sh tools arm64
 
 # What terraform would have made, which the emulator's roles are taken from. `make test` leaves it behind.
-$(STATE): $(wildcard terraform/*.tf terraform/examples/*) deploy/settings.yaml
+$(STATE): $(wildcard terraform/*.tf terraform/module/*.tf) deploy/settings.yaml
 	tests/deploy/parts.sh tools terraform
 
 lint: ## formatting, clippy, all features and none

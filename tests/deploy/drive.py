@@ -175,8 +175,9 @@ def arn(url):
 
 
 def values(state, address):
-    resources = state["values"]["root_module"]["resources"]
-    return next(resource["values"] for resource in resources if resource["address"] == address)
+    """Of a resource of the one module that the root calls."""
+    (module,) = state["values"]["root_module"]["child_modules"]
+    return next(r["values"] for r in module["resources"] if r["address"] == f"{module['address']}.{address}")
 
 
 def prepare_eks(state, environment, keys):

@@ -1,17 +1,26 @@
 #!/usr/bin/env bash
-# terraform/: formatting, types, tests, a plan and its checkov. Leaves $work/plan.json and $work/state.json.
+# terraform/: formatting, types, tests, a plan and its checkov, of the module and of the root that ships with it.
+# Leaves $work/plan.json, $work/state.json and $work/target.yaml.
 . "$(dirname "$0")/common.sh"
 wants terraform
 
-export CHECKPOINT_DISABLE=1 TF_DATA_DIR=$work/terraform TF_IN_AUTOMATION=1
-module=$PWD/terraform
-rm -rf "$TF_DATA_DIR" "$work"/terraform.tfstate*
-terraform -chdir="$module" fmt -check -recursive > /dev/null 2>&1 || fail "terraform fmt -recursive terraform changes something"
+export CHECKPOINT_DISABLE=1 TF_IN_AUTOMATION=1
+root=$PWD/terraform
+# The root with every switch on that has no say in who the pods are, as a user writes it.
+installation=$work/installation
+rm -rf "$work"/terraform-* "$work"/terraform.tfstate* "$installation"
+mkdir "$installation"
+cp -r terraform deploy "$installation/"
+for switch in journal idempotency; do sed -i "s/# $switch /$switch /" "$installation/terraform/main.tf"; done
+
+tf() { TF_DATA_DIR=$work/terraform-$(echo "$1" | md5sum | cut -c1-8) terraform -chdir="$1" "${@:2}"; }
+quietly() { "$@" > "$work/terraform.log" 2>&1 || { cat "$work/terraform.log" && fail "$*"; }; }
+terraform -chdir="$root" fmt -check -recursive > /dev/null 2>&1 || fail "terraform fmt -recursive terraform changes something"
 
 if curl -sfo /dev/null -m 5 https://registry.terraform.io/.well-known/terraform.json; then
     say "terraform with its real providers"
     stub=no
-    terraform -chdir="$module" init -backend=false -input=false -no-color > "$work/init.log"
+    for folder in "$root" "$root/module"; do quietly tf "$folder" init -backend=false -input=false -no-color; done
 else
     say "terraform with schema stubs of its providers: their registry is out of reach"
     left_out "terraform: planned and applied against the schemas of its providers (types, required arguments), not against the providers (enums, conflicts); KEDA's chart was not installed"
@@ -27,24 +36,25 @@ provider_installation {
 }
 RC
     export TF_CLI_CONFIG_FILE=$work/terraformrc
-    terraform -chdir="$module" get > /dev/null
+    for folder in "$root" "$installation/terraform"; do quietly tf "$folder" get; done
 fi
 
-quietly() { "$@" > "$work/terraform.log" 2>&1 || { cat "$work/terraform.log" && fail "$*"; }; }
-quietly terraform -chdir="$module" validate -no-color
-quietly terraform -chdir="$module" test -no-color
-say "terraform test: $(grep -o '[0-9]* passed, [0-9]* failed' "$work/terraform.log")"
+for folder in "$root" "$root/module"; do
+    quietly tf "$folder" validate -no-color
+    quietly tf "$folder" test -no-color
+    say "terraform test, $(basename "$folder"): $(grep -o '[0-9]* passed, [0-9]* failed' "$work/terraform.log")"
+done
+# What a module must not do: a caller could neither count it nor take it away.
+! grep -n '^provider ' "$root"/module/*.tf || fail "terraform/module configures a provider"
 
-# No account to plan against: the example's plan wants nothing from AWS but what the provider computes.
+# No account to plan against: the plan wants nothing from AWS but what the provider computes.
 if [ "$stub" = yes ]; then
-    example=(-no-color -input=false -var-file examples/production.tfvars)
-    everything=("${example[@]}" -var journal=true -var idempotency=true)
-    quietly terraform -chdir="$module" plan "${everything[@]}" -out "$work/plan"
-    terraform -chdir="$module" show -json "$work/plan" > "$work/plan.json" 2> /dev/null
-    quietly terraform -chdir="$module" plan "${example[@]}" -var create_keda=true
-    quietly terraform -chdir="$module" apply "${everything[@]}" -auto-approve -state="$work/terraform.tfstate"
-    terraform -chdir="$module" show -json "$work/terraform.tfstate" > "$work/state.json" 2> /dev/null
-    terraform -chdir="$module" output -state="$work/terraform.tfstate" -raw kustomize_target > "$work/target.yaml" 2> /dev/null
+    quietly tf "$installation/terraform" plan -no-color -input=false -out "$work/plan"
+    tf "$installation/terraform" show -json "$work/plan" > "$work/plan.json" 2> /dev/null
+    quietly tf "$root/module" plan -no-color -input=false -var cluster_name=my-cluster -var create_keda=true -var dashboard=true -var container_insights=true
+    quietly tf "$installation/terraform" apply -no-color -input=false -auto-approve -state="$work/terraform.tfstate"
+    tf "$installation/terraform" show -json "$work/terraform.tfstate" > "$work/state.json" 2> /dev/null
+    tf "$installation/terraform" output -state="$work/terraform.tfstate" -raw kustomize_target > "$work/target.yaml" 2> /dev/null
     # CKV_AWS_136, 119: images and ids of messages are no secrets; AES-256 with AWS's own keys costs nothing.
     "$checks/checkov" --skip-download --quiet --compact -f "$work/plan.json" --framework terraform_plan --skip-check CKV_AWS_136,CKV_AWS_119
 else

@@ -46,7 +46,7 @@ schema aws 21.22.1 aws_sqs_queue aws_sqs_queue_policy aws_sqs_queue_redrive_allo
 schema helm 12.1.2
 
 # KEDA's CRDs, of the version whose chart terraform installs: KEDA is a Go module, and they lie in it.
-keda=$(sed -n '/"keda_chart_version"/,/^}/s/.*default *= "\(.*\)"/\1/p' terraform/variables.tf)
+keda=$(sed -n '/"keda_chart_version"/,/^}/s/.*default *= "\(.*\)"/\1/p' terraform/module/variables.tf)
 crds=$tools/keda-crds-$keda
 if [ ! -e "$crds/.done" ]; then
     rm -rf "$crds"

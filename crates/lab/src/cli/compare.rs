@@ -36,8 +36,8 @@ Examples:
   twinscale compare --messages 5000 --work uniform:200ms-1s --concurrency 20 --target eks
   twinscale compare --scenario my.toml --scaled-object so.yaml --deployment d.yaml --template template.yaml
   twinscale compare --service target/release/orders --bodies orders.jsonl --env WAREHOUSE_URL=http://127.0.0.1:9000
-  twinscale compare --engine aws --from-terraform --from-stack twinscale --messages 1000 --out out
-  twinscale compare --engine aws --target lambda --from-stack twinscale --cloudwatch --out out
+  twinscale compare --engine aws --from-terraform --from-stack twinscale-lambda --messages 1000 --out out
+  twinscale compare --engine aws --target lambda --from-stack twinscale-lambda --cloudwatch --out out
 
 All times in the report are scenario seconds: with --speed 10 a minute of the scenario takes six seconds.
 What the flags and the files say wins over the scenario. docs/scenarios.md shows how to write one."

@@ -53,13 +53,21 @@ pub(super) fn of_terraform(shown: &Value) -> Vec<Queue> {
         .collect()
 }
 
-/// The queue that a planned queue's redrive policy refers to, by its address.
+/// The queue that a planned queue's redrive policy refers to, by its address. In a module's configuration addresses begin
+/// at the module.
 fn planned_dead_letter(shown: &Value, at: &str) -> Option<String> {
-    let planned = shown["configuration"]["root_module"]["resources"].as_array()?;
-    let queue = planned.iter().find(|resource| resource["address"] == at)?;
+    let (mut module, mut inside, mut path) = (&shown["configuration"]["root_module"], at, String::new());
+    while let Some((called, rest)) = inside.strip_prefix("module.").and_then(|rest| rest.split_once('.')) {
+        // `module.NAME[0]` is a call of NAME.
+        let name = called.split('[').next().unwrap_or(called);
+        module = &module["module_calls"][name]["module"];
+        path.push_str(&format!("module.{called}."));
+        inside = rest;
+    }
+    let queue = module["resources"].as_array()?.iter().find(|resource| resource["address"] == inside)?;
     let references = queue["expressions"]["redrive_policy"]["references"].as_array()?;
     let named = references.iter().filter_map(|reference| reference.as_str()?.strip_suffix(".arn"));
-    named.into_iter().find(|name| name.starts_with("aws_sqs_queue.")).map(str::to_owned)
+    named.into_iter().find(|name| name.starts_with("aws_sqs_queue.")).map(|name| format!("{path}{name}"))
 }
 
 /// The queue URLs that terraform knows: those of its queues, and of its outputs.

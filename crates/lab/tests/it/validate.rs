@@ -230,8 +230,19 @@ fn a_plan_is_checked_by_the_queues_that_refer_to_each_other() {
     inputs.terraform = Some(plan.clone());
     names(&inputs, "twins", "visibility in the plan");
     set(&mut plan, "/planned_values/root_module/resources/1/values/message_retention_seconds", json!(60));
-    inputs.terraform = Some(plan);
+    inputs.terraform = Some(plan.clone());
     names(&inputs, "dead-letter-retention", "retention in the plan");
+
+    // The same resources in a module that the root calls: there the configuration's addresses begin at the module.
+    let mut resources = plan["planned_values"]["root_module"]["resources"].take();
+    for resource in resources.as_array_mut().expect("resources") {
+        resource["address"] = json!(format!("module.orders[0].{}", resource["address"].as_str().expect("an address")));
+    }
+    inputs.terraform = Some(json!({
+        "planned_values": {"root_module": {"child_modules": [{"address": "module.orders[0]", "resources": resources}]}},
+        "configuration": {"root_module": {"module_calls": {"orders": {"module": plan["configuration"]["root_module"]}}}},
+    }));
+    names(&inputs, "dead-letter-retention", "retention in a module's plan");
 }
 
 #[test]

@@ -10,7 +10,7 @@ variables {
 
 run "the_queue_has_the_settings_that_both_targets_share" {
   assert {
-    condition     = aws_sqs_queue.work.visibility_timeout_seconds == yamldecode(file("../deploy/settings.yaml")).queue.visibility_timeout_seconds
+    condition     = aws_sqs_queue.work.visibility_timeout_seconds == yamldecode(file("../../deploy/settings.yaml")).queue.visibility_timeout_seconds
     error_message = "The visibility timeout must come from deploy/settings.yaml."
   }
 

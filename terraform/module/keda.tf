@@ -1,22 +1,4 @@
 # KEDA itself, where the cluster has none (`create_keda = true`).
-# The cluster is asked with and without it: a provider that loses its address once the switch is gone could not take the
-# release away again.
-data "aws_eks_cluster" "this" {
-  name = var.cluster_name
-}
-
-data "aws_eks_cluster_auth" "this" {
-  name = var.cluster_name
-}
-
-provider "helm" {
-  kubernetes = {
-    host                   = data.aws_eks_cluster.this.endpoint
-    cluster_ca_certificate = try(base64decode(data.aws_eks_cluster.this.certificate_authority[0].data), null)
-    token                  = data.aws_eks_cluster_auth.this.token
-  }
-}
-
 resource "helm_release" "keda" {
   count            = var.create_keda ? 1 : 0
   name             = "keda"

@@ -33,7 +33,8 @@ locals {
 
   capacity_y = length(local.queue_rows) * 6
 
-  capacity_widgets = [
+  # Only Container Insights counts pods; without it the panel would stay empty.
+  pods_widgets = var.container_insights ? [
     {
       type   = "metric"
       x      = 0
@@ -41,14 +42,17 @@ locals {
       width  = 12
       height = 6
       properties = {
-        title   = "EKS: pods (Container Insights)"
+        title   = "EKS: pods"
         region  = var.region
         view    = "timeSeries"
         stat    = "Maximum"
         period  = 60
-        metrics = [["ContainerInsights", "service_number_of_running_pods", "ClusterName", var.cluster_name, "Namespace", var.namespace, "Service", "worker"]]
+        metrics = [["ContainerInsights", "replicas_ready", "ClusterName", var.cluster_name, "Namespace", var.namespace, "PodName", "worker"]]
       }
     },
+  ] : []
+
+  function_widgets = [
     {
       type   = "metric"
       x      = 12
@@ -71,6 +75,7 @@ locals {
 }
 
 resource "aws_cloudwatch_dashboard" "twins" {
+  count          = var.dashboard ? 1 : 0
   dashboard_name = var.name
-  dashboard_body = jsonencode({ widgets = concat(local.queue_widgets, local.capacity_widgets) })
+  dashboard_body = jsonencode({ widgets = concat(local.queue_widgets, local.pods_widgets, local.function_widgets) })
 }

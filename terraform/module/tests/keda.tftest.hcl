@@ -16,14 +16,6 @@ run "a_cluster_that_has_keda_is_left_alone" {
   }
 }
 
-# The provider of a release keeps its address when the switch is gone, or the release could not be taken away.
-run "the_cluster_is_known_without_the_switch" {
-  assert {
-    condition     = data.aws_eks_cluster.this.name == var.cluster_name && data.aws_eks_cluster_auth.this.name == var.cluster_name
-    error_message = "The helm provider would lose its cluster with create_keda."
-  }
-}
-
 run "with_irsa_an_operator_that_is_there_has_to_be_told_its_role" {
   variables {
     identity          = "irsa"

@@ -1,3 +1,4 @@
+# What the module needs. It configures no provider: a module that does can be neither counted nor taken away.
 terraform {
   required_version = ">= 1.9, < 2.0" # 1.9: a variable's validation may look at other variables
 
@@ -6,7 +7,7 @@ terraform {
       source  = "hashicorp/aws"
       version = ">= 6.0, < 7.0"
     }
-    helm = { # idle unless create_keda
+    helm = { # idle without create_keda
       source  = "hashicorp/helm"
       version = ">= 3.0, < 4.0"
     }

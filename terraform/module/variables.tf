@@ -187,6 +187,18 @@ variable "oldest_message_seconds" {
   }
 }
 
+variable "dashboard" {
+  description = "A CloudWatch dashboard of both targets: 3 USD a month, beyond the account's first three."
+  type        = bool
+  default     = false
+}
+
+variable "container_insights" {
+  description = "The cluster has the add-on amazon-cloudwatch-observability, which counts pods: a panel of the dashboard shows them."
+  type        = bool
+  default     = false
+}
+
 variable "lambda_stack_name" {
   description = "Name of the SAM stack of the Lambda twin, shown beside this target on the dashboard."
   type        = string
