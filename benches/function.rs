@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use serde_json::json;
-use twinscale_lab::processes::environment::{Environment, Settings};
+use twinscale_lab::processes::environment::{ExecutionEnvironment, Settings};
 use twinscale_work::body;
 
 #[tokio::main]
@@ -65,11 +65,11 @@ fn settings(program: PathBuf) -> Arc<Settings> {
     Arc::new(Settings { program, variables, ..Settings::default() })
 }
 
-async fn start(settings: &Arc<Settings>) -> Environment {
-    Environment::start(settings).await.unwrap_or_else(|failure| panic!("{failure}"))
+async fn start(settings: &Arc<Settings>) -> ExecutionEnvironment {
+    ExecutionEnvironment::start(settings).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-async fn round_trip(environment: &Environment, event: &Bytes) -> Duration {
+async fn round_trip(environment: &ExecutionEnvironment, event: &Bytes) -> Duration {
     let began = Instant::now();
     let answer = environment.invoke(event.clone()).await.1.expect("it answers");
     assert_eq!(&answer[..], br#"{"batchItemFailures":[]}"#);

@@ -1,4 +1,4 @@
-//! What happens to a message: the handler that ships does the article's work, as much a message as `WORK_*` say.
+//! What happens to a message: the handler that ships does the article's work; `WORK_*` say how much per message.
 //!
 //! **Yours goes here.** Only the mains call it; both hosts make it once, when they start.
 

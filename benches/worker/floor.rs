@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::task::JoinSet;
 
-/// Receives ten and deletes them, in so many loops at once, until it is killed.
+/// Receives ten and deletes them, in this many loops at once, until it is killed.
 pub async fn run(queue: &str, loops: usize) {
     let tls = Provider::Rustls(CryptoMode::Ring);
     let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();

@@ -1,5 +1,5 @@
 //! The worker beside a hand-written loop (receive 10, delete 10) on the same SDK, and beside what people use, where it
-//! is set up (`benches/peers/setup.sh`): messages a second, CPU a message, peak memory, requests a message.
+//! is set up (`benches/peers/setup.sh`): messages per second, CPU per message, peak memory, requests per message.
 //!
 //! Every program is a process of its own and is measured from outside, from the first receive to the last delete,
 //! against an embedded queue in another process, with the network's latency put in front. Programs take turns, and the

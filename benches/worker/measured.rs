@@ -35,12 +35,13 @@ impl Program {
             ("QUEUE_URL", "jobs".to_owned()),
             ("WORK_WAIT", "constant:0ms".to_owned()),
             ("HTTP_ADDR", "127.0.0.1:0".to_owned()),
+            ("ADMIN_ADDR", "127.0.0.1:0".to_owned()),
             ("LOG_LEVEL", "warn".to_owned()),
         ];
         Self { name: "twinscale-worker", command: vec![env!("CARGO_BIN_EXE_twinscale-worker").to_owned()], variables }
     }
 
-    /// This program again, as so many loops at once.
+    /// This program again, with this many loops at once.
     pub fn by_hand(loops: usize) -> Self {
         let this = std::env::current_exe().expect("known").display().to_string();
         let command = vec![this, "loop".to_owned(), "jobs".to_owned(), loops.to_string()];
@@ -94,7 +95,7 @@ pub fn peak_mib(pid: u32) -> f64 {
 }
 
 impl Figures {
-    pub const HEADINGS: &str = "messages/s | CPU ms a 1,000 | peak MiB | receives + deletes a message";
+    pub const HEADINGS: &str = "messages/s | CPU ms per 1,000 | peak MiB | receives + deletes per message";
 
     /// Ours, and the ratio to theirs: medians of each.
     pub fn row(pairs: &[(Self, Self)]) -> String {

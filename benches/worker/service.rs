@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
-use twinscale_sqs::server::{Options, SqsServer};
+use twinscale_sqs::server::SqsServer;
 
 use crate::network;
 
@@ -70,7 +70,7 @@ impl Service {
 
 /// The service's own process: answers one line for each that it reads.
 pub async fn serve() {
-    let server = SqsServer::start(([127, 0, 0, 1], 0).into(), Options::default()).await.expect("a free port");
+    let server = SqsServer::start().await.expect("a free port");
     server.create_queue("jobs", &[]).expect("created");
     println!("{}", server.endpoint());
     let (mut filled, mut began) = (0_u64, Instant::now());

@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
-use twinscale::unstable::function::{Event, Open, decode, failures};
+use twinscale::unstable::function::{Open, RawEvent, decode, failures};
 
 fuzz_target!(|input: &[u8]| {
-    let Ok(event) = serde_json::from_slice::<Event>(input) else { return };
+    let Ok(event) = serde_json::from_slice::<RawEvent>(input) else { return };
     let Ok(batch) = decode(&event) else { return };
     assert_eq!(batch.records.len(), event.records.len());
     let mut open = Open::all(&batch);

@@ -5,15 +5,13 @@
 
 #![no_main]
 
-use std::net::SocketAddr;
-
 use libfuzzer_sys::fuzz_target;
-use twinscale_sqs::server::{Options, SqsServer};
+use twinscale_sqs::server::SqsServer;
 
 fuzz_target!(|input: &str| {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let server = SqsServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), Options::default()).await;
+        let server = SqsServer::start().await;
         let server = server.expect("a free port");
         server.create_queue("q", &[("VisibilityTimeout", "0")]).expect("a new queue");
         let mut handle = String::new();

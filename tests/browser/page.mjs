@@ -2,28 +2,18 @@
 //
 // usage: page.mjs [--pictures DIR] PAGE.HTML...
 //
-// In light and dark, at 360 and 1,280 pixels: no console message, every picture drawn, nothing wider than the window, the
+// In light and dark, at 360, 390 and 1,280 pixels, and once in the locale of POSIX: no console message, every picture drawn, nothing wider than the window, the
 // accessibility rules of WCAG 2.1 A and AA and the best practices (axe-core), every mark with its tooltip by mouse and by
 // keyboard, every picture with its table; and the page on paper. --pictures keeps screenshots of the last page, which is how
 // docs/pictures are made.
-import { readFileSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { THEMES, WIDTHS, check, launch, open } from "./browser.mjs";
+import { THEMES, WIDTHS, accessible, check, launch, open } from "./browser.mjs";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const args = process.argv.slice(2);
 const pictures = args[0] === "--pictures" ? args.splice(0, 2)[1] : undefined;
 check(args.length > 0, "usage: page.mjs [--pictures DIR] PAGE.HTML...");
-
-async function accessible(page, where) {
-  await page.evaluate(axe);
-  const rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"];
-  const { violations } = await page.evaluate((values) => axe.run({ runOnly: { type: "tag", values } }), rules);
-  const told = violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.slice(0, 2).map((n) => n.html).join(" ")}`);
-  check(!told.length, `${where}: ${told.join("\n")}`);
-}
 
 /// Focuses every mark and reads its tooltip; then the mouse and the arrow keys do the same for one.
 async function marks(page, where) {
@@ -85,11 +75,46 @@ async function paper(page, where) {
   await page.evaluate(() => dispatchEvent(new Event("afterprint")));
 }
 
+/// A browser under LANG=C calls its language en-US@posix, which Intl refuses.
+async function posix(browser, path) {
+  const page = await open(browser, pathToFileURL(resolve(path)).href, { locale: "en-US@posix" });
+  const { drawn, places } = await page.evaluate(() => ({
+    drawn: document.querySelectorAll(".chart canvas").length,
+    places: document.querySelectorAll(".chart").length,
+  }));
+  check(drawn === places && !page.said.length, `${path}: in the locale of POSIX ${drawn} of ${places} pictures are drawn: ${page.said[0]}`);
+  await page.close();
+}
+
+/// Zooms into one picture with the mouse: all over time follow, a new state keeps it, and Escape undoes it.
+async function zooms(page, where) {
+  const over = page.locator("#flow .u-over");
+  if (!(await over.count())) return;
+  await over.scrollIntoViewIfNeeded();
+  const box = await over.boundingBox();
+  const ends = () => page.evaluate(() => [...document.querySelectorAll(".panels .chart")].map((c) => pictures.range(c.id).join()));
+  const before = await ends();
+  await page.mouse.move(box.x + box.width * 0.2, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2, { steps: 4 });
+  await page.mouse.up();
+  const zoomed = await ends();
+  check(new Set(zoomed).size === 1 && zoomed[0] !== before[0], `${where}: the pictures over time are at ${zoomed}`);
+  await page.evaluate(() => twinscale.show({ sections: {}, title: document.title, data: JSON.parse(document.getElementById("data").textContent) }));
+  const kept = await ends();
+  check(kept.join() === zoomed.join(), `${where}: a new state undoes the zoom: ${kept[0]} for ${zoomed[0]}`);
+  await page.keyboard.press("Escape");
+  const back = await ends();
+  check(back.join() === before.join(), `${where}: Escape does not zoom out: ${back[0]}`);
+  await page.mouse.move(0, 0);
+}
+
 const browser = await launch();
 for (const path of args) {
   const size = statSync(path).size;
   check(size <= 500_000, `${path}: ${size} bytes are more than 500 KB`);
   let count = 0;
+  await posix(browser, path);
   for (const theme of THEMES) {
     for (const width of WIDTHS) {
       const where = `${path}, ${theme}, ${width} px`;
@@ -100,11 +125,12 @@ for (const path of args) {
       const blank = await page.evaluate(() => [...document.querySelectorAll(".chart")].filter((c) => !c.querySelector("canvas")).map((c) => c.id));
       check(!blank.length, `${where}: not drawn: ${blank}`);
       if (pictures && path === args.at(-1) && width === 1280) {
-        await page.screenshot({ path: `${pictures}/report-${theme}-${width}.png`, clip: { x: 0, y: 0, width, height: 1700 }, fullPage: true });
+        await page.screenshot({ path: `${pictures}/report-${theme}-${width}.png`, clip: { x: 0, y: 0, width, height: 1120 }, fullPage: true });
       }
       await accessible(page, where);
       count = await marks(page, where);
       await tables(page, where);
+      if (width === 1280 && theme === "light") await zooms(page, where);
       if (width === 1280) await paper(page, where);
       check(!page.said.length, `${where}: the console says ${page.said.slice(0, 3)}`);
       await page.close();

@@ -45,7 +45,7 @@ queue=$!
 trap 'kill $queue' EXIT
 sqs() { "$sam/python" "$here/drive.py" sqs http://127.0.0.1:9398 twinscale "$@"; }
 sqs send 20
-AWS_ENDPOINT_URL=http://127.0.0.1:9398 QUEUE_URL=http://127.0.0.1:9398/000000000000/twinscale HTTP_ADDR=127.0.0.1:0 \
+AWS_ENDPOINT_URL=http://127.0.0.1:9398 QUEUE_URL=http://127.0.0.1:9398/000000000000/twinscale HTTP_ADDR=127.0.0.1:0 ADMIN_ADDR=127.0.0.1:0 \
     WORK_WAIT=constant:10ms EXIT_WHEN_IDLE_SECS=2 WAIT_TIME_SECS=1 timeout 120 qemu-aarch64-static "$worker" > "$work/arm64.log" 2>&1 \
     || { tail -5 "$work/arm64.log" && fail "the worker for arm64 exited with $?"; }
 sqs empty

@@ -1,6 +1,7 @@
 """Drives what emulator.sh deployed: makes the EKS target's queues and role, sends messages, and checks where they went.
 
 usage: drive.py refuses-plain-http STACK      drive.py bridge STACK      drive.py function STACK
+       drive.py public-url STACK TOKEN
        drive.py prepare-eks STATE.json ENV KEYS      drive.py may-not KEYS      drive.py worker | drained
        drive.py sqs ENDPOINT QUEUE send COUNT | empty
        drive.py registry STATE.json      drive.py compared RUN.json MESSAGES
@@ -119,17 +120,33 @@ def bridge(stack):
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(with_batches(policy)))
 
 
+def post_send(url, body, headers):
+    """POST /send: status and answer. The emulator answers for the host that the URL names."""
+    connection = http.client.HTTPConnection(urlsplit(ENDPOINT).netloc, timeout=60)
+    connection.request("POST", "/send", body, {**headers, "host": urlsplit(url).netloc})
+    response = connection.getresponse()
+    return response.status, response.read().decode()
+
+
 def send_by_url(url, count):
-    """POST /send, signed as HttpAuth=AWS_IAM wants it. The emulator answers for the host that the URL names."""
+    """Signed as HttpAuth=AWS_IAM wants it."""
     body = json.dumps({"Messages": count})
     request = AWSRequest(method="POST", url=f"{url.rstrip('/')}/send", data=body, headers={"content-type": "application/json"})
     SigV4Auth(boto3.Session().get_credentials(), "lambda", "us-east-1").add_auth(request)
-    connection = http.client.HTTPConnection(urlsplit(ENDPOINT).netloc, timeout=60)
-    connection.request("POST", "/send", body, {**dict(request.headers), "host": urlsplit(url).netloc})
-    response = connection.getresponse()
-    answer = response.read().decode()
-    check(response.status == 200, f"/send answered {response.status}: {answer}")
+    status, answer = post_send(url, body, dict(request.headers))
+    check(status == 200, f"/send answered {status}: {answer}")
     return json.loads(answer)
+
+
+def public_url(stack, token):
+    """With HttpAuth=NONE whoever has the token sends, unsigned, and nobody else does."""
+    url = outputs(stack)["HttpUrl"]
+    expected = {f"Bearer {token}": 200, "Bearer another": 401, None: 401}
+    for given, status in expected.items():
+        headers = {"content-type": "application/json", **({"authorization": given} if given else {})}
+        answered = post_send(url, json.dumps({"Messages": 1}), headers)
+        check(answered[0] == status, f"/send with {'no token' if given is None else given} answered {answered}, not {status}")
+    print("-- function: HttpAuth=NONE lets in the token, and answers 401 to others")
 
 
 def set_environment(function, **changes):
@@ -296,6 +313,7 @@ if __name__ == "__main__":
         "refuses-plain-http": refuses_plain_http,
         "bridge": bridge,
         "function": function,
+        "public-url": public_url,
         "prepare-eks": prepare_eks,
         "may-not": may_not,
         "registry": registry,

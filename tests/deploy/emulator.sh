@@ -9,21 +9,13 @@ endpoint=http://127.0.0.1:4566
 drive() { "$sam/python" "$here/drive.py" "$@"; }
 sam_here() { AWS_ENDPOINT_URL=$endpoint "$sam/sam" "$@"; }
 
-curl -so /dev/null -m 1 "$endpoint" && fail "something listens on $endpoint already"
-BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 GATEWAY_PORT=4566 IOT_MTLS_ENABLED=0 SFTP_ENABLED=0 AUTH=true \
-    DOCKER_HOST=unix:///nonexistent.sock "$tools/ministack/bin/ministack" > "$work/ministack.log" 2>&1 &
-ministack=$!
+emulate "$endpoint" "$work/ministack.log"
 pod=no
 stop() {
     [ "$pod" = no ] || podman pod rm -f worker-pod-0 > /dev/null 2>&1 || true
-    kill "$ministack" 2> /dev/null || true
+    kill "$emulator" 2> /dev/null || true
 }
 trap stop EXIT
-for _ in $(seq 120); do
-    curl -sfo /dev/null -m 1 "$endpoint/_ministack/health" && break
-    kill -0 "$ministack" || fail "the emulator did not start: $work/ministack.log"
-    sleep 0.25
-done
 
 # --- the Lambda twin. The architecture is this machine's, since its binaries run here.
 architecture=$(uname -m | sed 's/aarch64/arm64/')
@@ -42,7 +34,7 @@ for function in SqsFunction HttpFunction; do
 done
 deploy() {
     sam_here deploy -t "$work/sam/template.yaml" --stack-name "$stack" --resolve-s3 --capabilities CAPABILITY_IAM \
-        --no-confirm-changeset --parameter-overrides "Architecture=$architecture" Journal=on Idempotency=on > "$work/sam-deploy.log" 2>&1 \
+        --no-confirm-changeset --parameter-overrides "Architecture=$architecture" Journal=on Idempotency=on "$@" > "$work/sam-deploy.log" 2>&1 \
         || { tail -30 "$work/sam-deploy.log" && fail "sam deploy"; }
 }
 deploy
@@ -91,6 +83,12 @@ if [ "$containers" = podman ] && [ -e "$work/state.json" ]; then
 else
     left_out "eks: the pod was not run, which wants podman as root and terraform's state from the schema stub"
 fi
+
+# Last, since the load above was sent by the signed URL.
+token=$(openssl rand -hex 16)
+deploy HttpAuth=NONE "SendToken=$token"
+drive bridge "$stack"
+drive public-url "$stack" "$token"
 
 sam_here delete --stack-name "$stack" --no-prompts --region us-east-1 > "$work/sam-delete.log" 2>&1 || { tail -5 "$work/sam-delete.log" && fail "sam delete"; }
 say "sam delete: the stack is gone"

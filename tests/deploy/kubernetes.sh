@@ -76,3 +76,7 @@ done
 sed 's/terminationGracePeriodSeconds: 60/terminationGracePeriodSeconds: 30/' "$work/production.yaml" > "$work/short.yaml"
 if "$twinscale" validate --kubernetes "$work/short.yaml" > "$work/short.log"; then fail "validate let a short grace period pass"; fi
 grep -q 'grace-period' "$work/short.log"
+# What code scanning is given is SARIF.
+"$twinscale" validate --kubernetes "$work/short.yaml" --format sarif > "$work/short.sarif" || true
+"$tools/crds/bin/python" -c 'import json, jsonschema, sys; jsonschema.validate(*(json.load(open(path)) for path in sys.argv[1:]))' \
+    "$work/short.sarif" "$tools/sarif-2.1.0.json"

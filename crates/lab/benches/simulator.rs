@@ -14,7 +14,7 @@ use twinscale_lab::scenario::Scenario;
 use twinscale_lab::scenario::load::Load;
 use twinscale_lab::simulate;
 
-/// The burst scenario: the default one with so many messages at once.
+/// The burst scenario: the default one with this many messages at once.
 fn burst(messages: u64) -> Scenario {
     let mut scenario = Scenario::read("default").and_then(Scenario::checked).expect("built in");
     scenario.messages = messages;
@@ -77,7 +77,7 @@ fn slope(sizes: &[u64], times: &[f64]) -> f64 {
     points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / points.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>()
 }
 
-/// A day of so many messages of 100 ms on both targets, on two cores.
+/// A day of this many messages of 100 ms on both targets, on two cores.
 fn day(messages: u64) {
     let mut scenario = Scenario::read("day").expect("built in");
     scenario.messages = messages;

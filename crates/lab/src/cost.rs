@@ -1,13 +1,14 @@
 //! The bill: what a run's usage costs, line by line, for the run and for a month of such days. Pure: (run, prices) -> bill.
 
 mod bill;
+pub mod offers;
 pub mod prices;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use bill::{Bill, Line, bill};
+pub use bill::{Bill, BillLine, CONTROL_PLANE, bill};
 
 /// The prices of one region, each with its source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub struct Prices {
     pub date: String,
     /// A request of a standard queue.
     pub sqs_standard: Price,
+    /// What a fair queue adds to a request of a standard queue.
+    pub sqs_fair: Price,
     /// A request of a FIFO queue.
     pub sqs_fifo: Price,
     /// A GB-second on x86.
@@ -31,12 +34,20 @@ pub struct Prices {
     pub poller: Price,
     /// An hour of an EKS control plane.
     pub eks_control_plane: Price,
+    /// The same, of a version of Kubernetes that is in extended support.
+    pub eks_extended_support: Price,
+    /// Auto Mode's fee on a USD of nodes.
+    pub eks_auto_mode: Price,
     /// A vCPU-hour on Fargate.
     pub fargate_vcpu: Price,
     /// A GB-hour on Fargate.
     pub fargate_memory: Price,
     /// A GB of logs taken in.
     pub logs: Price,
+    /// A GB of a function's logs taken in.
+    pub lambda_logs: Price,
+    /// A dashboard of CloudWatch, a month.
+    pub dashboard: Price,
     /// Lambda's fee on a USD of Managed Instances.
     pub managed_instances_fee: Price,
     /// On-demand nodes.
@@ -61,6 +72,9 @@ pub struct Price {
     pub tiers: Vec<Tier>,
     /// Where it was read.
     pub source: String,
+    /// Why it may be wrong, where something speaks against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
 /// A price up to a quantity.
@@ -113,8 +127,20 @@ pub struct Options {
     pub arm: bool,
     /// What Lambda Managed Instances run on: a key of [`Prices::instances`].
     pub managed_instance: String,
-    /// Bytes of logs a message (0: logs are left out).
+    /// Bytes that the handler logs per attempt at a message, on both targets (0).
     pub log_bytes: f64,
+    /// `FUNCTION_METRICS`: the function writes its metrics into its log, once an invocation (true: what the library does).
+    pub function_metrics: bool,
+    /// The cluster's version of Kubernetes is in extended support (false).
+    pub extended_support: bool,
+    /// Nodes are EKS Auto Mode's (false).
+    pub auto_mode: bool,
+    /// A standard queue with message groups, which SQS then serves fairly (false).
+    pub fair_queue: bool,
+    /// Dashboards of CloudWatch that each target has (0).
+    pub dashboards: f64,
+    /// Provisioned pollers are billed in units of so many (1).
+    pub poller_unit: f64,
     /// The run is a stretch of an even load, and the month is made of such stretches; otherwise every day has the run
     /// once, and is idle for the rest (false).
     pub even_load: bool,
@@ -129,6 +155,12 @@ impl Default for Options {
             arm: true,
             managed_instance: "m7g.large".to_owned(),
             log_bytes: 0.0,
+            function_metrics: true,
+            extended_support: false,
+            auto_mode: false,
+            fair_queue: false,
+            dashboards: 0.0,
+            poller_unit: 1.0,
             even_load: false,
         }
     }

@@ -33,17 +33,17 @@ pub use account::Account;
 pub use cloudwatch::Patience;
 use cloudwatch::Question;
 pub use estimate::estimate;
-pub use kubernetes::Cluster;
-use load::{Front, Way};
+pub use kubernetes::ClusterAccess;
+use load::{SendEndpoint, SendWay};
 pub use outputs::{Outputs, OutputsError};
 use target::{Deployed, Played};
 use twinscale::unstable::queue::{Depth, Queue, QueueError, Tuning};
 
 /// What is deployed, and what is allowed.
 #[derive(Debug, Default)]
-pub struct Options {
+pub struct DeployedOptions {
     /// Where the targets are; what is not in it is left out.
-    pub places: BTreeMap<TargetKind, Place>,
+    pub places: BTreeMap<TargetKind, DeployedPlace>,
     /// Where AWS is; `None` = AWS, or `AWS_ENDPOINT_URL`.
     pub endpoint: Option<String>,
     /// Go on although a queue holds messages of somebody else.
@@ -53,12 +53,12 @@ pub struct Options {
     /// The function's name, for CloudWatch.
     pub function: Option<String>,
     /// The worker's cluster, to be watched.
-    pub cluster: Option<Cluster>,
+    pub cluster: Option<ClusterAccess>,
 }
 
 /// One target.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct DeployedPlace {
     /// Its queue, by URL or by name.
     pub queue: String,
     /// Its journal.
@@ -71,7 +71,7 @@ pub struct Place {
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct DeployedProgress {
     /// Whose.
     pub target: TargetKind,
     /// Messages of the scenario.
@@ -149,10 +149,10 @@ pub enum AwsError {
 /// let us in.
 pub async fn run(
     scenario: &Scenario,
-    options: &Options,
+    options: &DeployedOptions,
     account: Arc<Account>,
     stop: impl Future<Output = ()>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(DeployedProgress),
 ) -> Result<Run, AwsError> {
     // Whoever waits is told, also after others were.
     let stop = stop.shared();
@@ -194,11 +194,19 @@ pub async fn run(
         *targets.entry(deployed.target) = target;
     }
     let scenario = scenario.clone();
-    Ok(Run { schema: SCHEMA.to_owned(), engine: Engine::Aws, scenario, speed: None, targets, warnings })
+    Ok(Run {
+        schema: SCHEMA.to_owned(),
+        engine: Engine::Aws,
+        scenario,
+        speed: None,
+        targets,
+        uncertainty: None,
+        warnings,
+    })
 }
 
 /// The function's name, where the target is one.
-fn function(kind: TargetKind, options: &Options) -> Result<Option<String>, AwsError> {
+fn function(kind: TargetKind, options: &DeployedOptions) -> Result<Option<String>, AwsError> {
     match kind {
         TargetKind::Eks => Ok(None),
         TargetKind::Lambda => options.function.clone().map(Some).ok_or(AwsError::NoFunction),
@@ -207,8 +215,8 @@ fn function(kind: TargetKind, options: &Options) -> Result<Option<String>, AwsEr
 
 async fn prepare(
     target: TargetKind,
-    place: &Place,
-    options: &Options,
+    place: &DeployedPlace,
+    options: &DeployedOptions,
     account: &Arc<Account>,
 ) -> Result<Deployed, AwsError> {
     let journal = place.journal.as_deref().ok_or(AwsError::NoJournal { target })?;
@@ -219,12 +227,12 @@ async fn prepare(
     // What the journal holds already is welcome: hosts that were there before the run said so in it.
     let (journal, _) = connect(journal, options).await?;
     let way = match &place.url {
-        None => Way::Queue(queue.clone()),
+        None => SendWay::Queue(queue.clone()),
         Some(url) => {
             let failed = |what| AwsError::Front { target, url: url.clone(), what };
-            let front = Front::new(url, place.token.as_deref(), account.clone()).map_err(failed)?;
+            let front = SendEndpoint::new(url, place.token.as_deref(), account.clone()).map_err(failed)?;
             front.check().await.map_err(failed)?;
-            Way::Front(front)
+            SendWay::Front(front)
         }
     };
     let watch = match (target, &options.cluster) {
@@ -238,7 +246,7 @@ async fn prepare(
 }
 
 /// The queue, and how many messages it holds.
-async fn connect(url: &str, options: &Options) -> Result<(Queue, u64), AwsError> {
+async fn connect(url: &str, options: &DeployedOptions) -> Result<(Queue, u64), AwsError> {
     let failed = |error| AwsError::Queue { url: url.to_owned(), error };
     let tuning = Tuning { attempt_timeout: Duration::from_secs(25) };
     let queue = match &options.endpoint {

@@ -5,7 +5,7 @@
 //! ```text
 //! cli ─► scenario, manifests ─┬► processes (real time) ──┐
 //!                             ├► simulate (virtual time) ┼─► run ─► cost ─► report (text, JSON, HTML)
-//!                             └► deployed (on AWS) ──────┘            └──► advise
+//!                             └► deployed (on AWS) ──────┘            └──► advise ─► decide, gate
 //! cli ─► validate (manifests, settings)     cli ─► scaffold (a new project)
 //! ```
 //!
@@ -14,7 +14,10 @@
 pub mod advise;
 pub mod cli;
 pub mod cost;
+pub mod decide;
 pub mod deployed;
+pub mod explore;
+pub mod gate;
 pub mod manifests;
 pub mod processes;
 pub mod report;
@@ -23,4 +26,5 @@ pub mod scaffold;
 pub mod scenario;
 pub mod simulate;
 pub mod target;
+pub mod uncertainty;
 pub mod validate;

@@ -7,15 +7,26 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use twinscale_scaling::{Reason, Scaler};
 
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
+use crate::uncertainty::Uncertainty;
 
 mod failure;
+mod flow;
+mod limit;
 mod seeds;
+mod thinned;
 
 pub use failure::{Cause, Failure};
-pub use seeds::{Band, Columns, Seeds};
+pub use flow::{Flow, FlowBooks};
+pub use limit::{Bound, Limit, Throughput};
+pub use seeds::{Band, Columns, SeedFigure, Seeds};
+pub use thinned::room;
+
+/// Why a run in which every message failed has no time to drain: failed is not done.
+pub const NOTHING_DONE: &str = "not one message was done";
 
 /// The version of this schema; a reader refuses another.
 pub const SCHEMA: &str = "twinscale/run/1";
@@ -34,8 +45,26 @@ pub struct Run {
     pub speed: Option<f64>,
     /// The targets that ran.
     pub targets: Targets,
+    /// What the models' estimates may do to the verdict, by the prices of that day; null unless it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertainty: Option<Uncertainty>,
     /// What the reader should know before trusting a figure.
     pub warnings: Vec<String>,
+}
+
+impl Run {
+    /// A run in virtual time, without a warning.
+    pub fn simulated(scenario: &Scenario, targets: Targets) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            engine: Engine::Simulated,
+            scenario: scenario.clone(),
+            speed: None,
+            targets,
+            uncertainty: None,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// Reads a scenario that leaves nothing out. What a run does not tell was not in force: a default in its place would make
@@ -134,9 +163,10 @@ impl<const N: usize> From<[(TargetKind, Target); N]> for Targets {
 pub struct Target {
     /// How messages ended.
     pub messages: Messages,
-    /// First send to last delete; null if the queue never drained.
+    /// First send to last delete; null if the queue never drained, or if nothing was done.
     pub drain_seconds: Option<f64>,
-    /// First send to capacity back at its minimum; null if it never came back.
+    /// First send to the moment at which the last pod above the minimum is gone, or the last invocation over; null if it
+    /// never came.
     pub floor_seconds: Option<f64>,
     /// True when the idle tail after `drain_seconds` was computed from the policy in virtual time, not waited for.
     pub floor_simulated: bool,
@@ -150,8 +180,14 @@ pub struct Target {
     /// What a service's own handler did, by its journal; absent where the handler was the one that ships.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Attempts>,
+    /// What came in and what was done over time; absent in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
     /// At least one a scenario second.
     pub samples: Vec<Sample>,
+    /// Capacity × time of all samples; absent unless some of them were left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_seconds: Option<f64>,
     /// Every look of a scaler at the queue, whether it asked for another capacity or not, with what explains it.
     pub decisions: Vec<Decision>,
     /// Highest number of pods, or of concurrent invocations.
@@ -191,7 +227,7 @@ pub struct Messages {
     pub sent: u64,
     /// Deleted after [`Outcome::Done`](twinscale::Outcome::Done).
     pub done: u64,
-    /// Receives that ended in a retry.
+    /// Receives that ended in a retry. The first of a FIFO group is tried again in place, which costs none.
     pub retried: Option<u64>,
     /// Moved to the dead-letter queue, by reject or by redrive.
     pub rejected: u64,
@@ -202,6 +238,14 @@ pub struct Messages {
     /// Not covered by the journal (AWS only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unaccounted: Option<u64>,
+}
+
+impl Messages {
+    /// Messages that have not met their fate, as far as it is known.
+    pub fn open(&self) -> u64 {
+        let ended = self.done + self.rejected + self.lost.unwrap_or(0) + self.unaccounted.unwrap_or(0);
+        self.sent.saturating_sub(ended)
+    }
 }
 
 /// Attempts of handlers at messages, by how they ended.
@@ -308,13 +352,52 @@ pub struct Decision {
     pub from: u32,
     /// Capacity asked for.
     pub to: u32,
-    /// Who decided: `keda`, `hpa`, `event-source-mapping` or `managed-instances`.
-    pub by: String,
-    /// The owner's word: `ScaleUpLimit`, `Activated` …; null where the engine cannot know.
-    pub reason: Option<String>,
+    /// Who decided.
+    pub by: DecidedBy,
+    /// The owner's word; null where the engine cannot know.
+    pub reason: Option<Reason>,
     /// What was seen and computed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+}
+
+impl Decision {
+    /// What a scaler decided at that time.
+    pub fn at(time: Duration, decided: twinscale_scaling::Decision) -> Self {
+        let twinscale_scaling::Decision { by, from, to, reason, detail } = decided;
+        Self { t: time.as_secs_f64(), from, to, by: by.into(), reason: Some(reason), detail }
+    }
+
+    /// The owner's word, for people.
+    pub fn word(&self) -> String {
+        self.reason.map_or_else(|| "reason unknown".to_owned(), |reason| reason.to_string())
+    }
+}
+
+/// Who decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecidedBy {
+    /// Not told: the capacity was seen to change.
+    Observed,
+    /// A scaler of the target.
+    #[serde(untagged)]
+    Scaler(Scaler),
+}
+
+impl From<Scaler> for DecidedBy {
+    fn from(scaler: Scaler) -> Self {
+        Self::Scaler(scaler)
+    }
+}
+
+impl fmt::Display for DecidedBy {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Observed => to.pad("observed"),
+            Self::Scaler(scaler) => to.pad(&scaler.to_string()),
+        }
+    }
 }
 
 /// SQS requests by action. A batch call is one request for each 64 KiB of payload that it carries.
@@ -332,8 +415,16 @@ pub struct Requests {
     pub change_visibility: Option<u64>,
 }
 
+#[cfg(test)]
 impl Requests {
-    /// Send, receive and delete requests a message: what design and README call requests a message.
+    /// Of a target that is known to have made none.
+    pub(crate) fn none() -> Self {
+        Self { send: Some(0), receive: Some(0), empty_receive: Some(0), delete: Some(0), change_visibility: Some(0) }
+    }
+}
+
+impl Requests {
+    /// Send, receive and delete requests per message: `requests per message` in every report.
     pub fn per_message(&self, messages: u64) -> Option<f64> {
         let total = self.send? + self.receive? + self.delete?;
         (messages > 0).then(|| total as f64 / messages as f64)
@@ -347,6 +438,9 @@ pub struct Usage {
     pub pod_seconds: Option<f64>,
     /// Billed duration × memory.
     pub gb_seconds: Option<f64>,
+    /// Seconds that handlers worked, summed over all attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler_seconds: Option<f64>,
     /// Invocations of the function.
     pub invocations: Option<u64>,
     /// Execution environments started.

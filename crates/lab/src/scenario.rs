@@ -3,23 +3,26 @@
 //! A scenario is a TOML file; what it leaves out is the `default` scenario's, whose scaling numbers are read from the
 //! manifests that this project deploys.
 
-use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::manifests::{self, Manifest};
+use crate::manifests::{self, Given, Manifest};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::load::{Arrivals, Load};
+use twinscale::{Backoff, FunctionConfig, WorkerConfig};
+use twinscale_scaling::estimates::Estimates;
 use twinscale_scaling::{event_source, keda, scaled_job};
-use twinscale_work::{Wait, Work, duration_text, mix, unit};
+use twinscale_work::{Empirical, Wait, Work, duration_text, mix, unit};
 
+mod draft;
 pub mod load;
 mod managed;
 mod nodes;
-mod recorded;
+pub(crate) mod recorded;
 mod service;
 
+pub use draft::Draft;
 pub use managed::Managed;
 pub use nodes::{Nodes, Provisioner};
 pub use service::Service;
@@ -33,7 +36,7 @@ pub struct Scenario {
     pub name: String,
     /// Seed of all chance: work, outcomes, arrivals, delays.
     pub seed: u64,
-    /// Messages sent in all.
+    /// Messages sent in all. A file may leave it to a load that has a length of its own.
     pub messages: u64,
     /// Bytes of a message's body; 36 is a UUID's, and the least.
     pub body_bytes: u64,
@@ -50,9 +53,17 @@ pub struct Scenario {
     pub eks: Eks,
     /// The function on Lambda.
     pub lambda: Lambda,
-    /// A run that has not drained by then ends, and says so.
+    /// What is not published about the scalers: values from their ranges.
+    #[serde(skip_serializing_if = "is_default")]
+    pub estimates: Estimates,
+    /// A run that has not drained by then ends, and has no bill and no winner. What leaves it out gets as long as its load
+    /// and its work take.
     #[serde(with = "duration_text")]
     pub limit: Duration,
+}
+
+fn is_default(estimates: &Estimates) -> bool {
+    *estimates == Estimates::default()
 }
 
 /// The scenarios that come with the program.
@@ -110,25 +121,13 @@ pub enum ScenarioError {
 }
 
 impl Scenario {
-    /// Reads a built-in scenario by name, or a file by path. Check it with [`Scenario::checked`] when flags are in.
+    /// Reads a built-in scenario by name, or a file by path, as [`Draft`] does, with what follows from its load. Check it
+    /// with [`Scenario::checked`].
     ///
     /// # Errors
     /// Neither such a name nor a readable file, or a file that is no scenario.
     pub fn read(name: &str) -> Result<Self, ScenarioError> {
-        let text = match BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-            Some((_, text)) => (*text).to_owned(),
-            None => std::fs::read_to_string(name).map_err(|error| {
-                let known = BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-                ScenarioError::Unknown { name: name.to_owned(), known, error }
-            })?,
-        };
-        let mut scenario: Self = toml::from_str(&text)
-            .map_err(|error| ScenarioError::Malformed { name: name.to_owned(), error: Box::new(error) })?;
-        if scenario.name.is_empty() {
-            let stem = Path::new(name).file_stem().unwrap_or_default();
-            scenario.name = stem.to_string_lossy().into_owned();
-        }
-        scenario.with_recorded_rows(name)
+        Ok(Draft::read(name)?.filled())
     }
 
     /// Settings of this scenario that only the simulated engine follows, each with what the others do instead.
@@ -140,6 +139,8 @@ impl Scenario {
             (lambda.account_concurrency != 1000, "lambda.account_concurrency", "nothing is throttled"),
             (!lambda.deploy_every.is_zero(), "lambda.deploy_every", "nothing is deployed during the run"),
             (!lambda.low_traffic_wait.is_zero(), "lambda.low_traffic_wait", "a batch waits as long as its window"),
+            (self.eks.job.is_some(), "eks.job", "the ScaledObject of eks.keda scales pods that stay"),
+            (self.work.throw_share > 0.0, "work.throw_share", "what a handler throws fails its message alone"),
             (lambda.managed.is_some(), "lambda.managed", "an environment takes one invocation at a time"),
         ];
         all.into_iter().filter_map(|(set, field, instead)| set.then_some((field, instead))).collect()
@@ -153,6 +154,37 @@ impl Scenario {
             n += 1;
             unit(mix(seed ^ n))
         })
+    }
+
+    /// Where KEDA's polls and the HPA's syncs stand when the load begins: the same for the same seed.
+    pub fn phases(&self) -> keda::Phases {
+        // Any numbers serve, as with the arrivals.
+        let phase = |loop_of: u64| unit(mix(self.seed ^ loop_of));
+        keda::Phases { poll: phase(0x706f_6c6c), sync: phase(0x7379_6e63) }
+    }
+
+    /// From a message's receive by a poller of the mapping to the function's start.
+    pub fn delivery(&self) -> Wait {
+        let estimates = &self.estimates;
+        let (p50, p90, p99) = if self.queue.fifo {
+            let (p50, p99) = (estimates.delivery_fifo_p50_seconds, estimates.delivery_fifo_p99_seconds);
+            // Not published: on the straight line of the logarithms.
+            (p50, p50 * libm::pow(p99 / p50, 0.41), p99)
+        } else {
+            (estimates.delivery_p50_seconds, estimates.delivery_p90_seconds, estimates.delivery_p99_seconds)
+        };
+        // The fastest are taken to be half the median, the slowest double the last that is published.
+        let shares = [(p50 / 2.0, 0), (p50, 500), (p90, 400), (p99, 90), (p99 * 2.0, 10)];
+        let points = shares.map(|(seconds, of_a_thousand)| (Duration::from_secs_f64(seconds), of_a_thousand));
+        Empirical::of(points).map_or(Wait::Constant(Duration::from_secs_f64(p50)), Wait::Empirical)
+    }
+
+    /// The same with other luck: the seed `n` further on.
+    pub fn with_luck(&self, n: u64) -> Self {
+        let mut scenario = self.clone();
+        scenario.seed = self.seed.wrapping_add(n);
+        scenario.work.seed = scenario.seed;
+        scenario
     }
 
     /// Refuses what cannot run, naming every field that is wrong, and gives the work the scenario's seed.
@@ -174,8 +206,10 @@ impl Scenario {
         within("work.", self.work.mistakes());
         within("service.", self.service.iter().flat_map(Service::mistakes).collect());
         within("eks.keda.", self.eks.keda.mistakes());
+        within("estimates.", self.estimates.mistakes());
+        within("eks.metric_outages.", self.eks.metric_outages.iter().flat_map(Outage::mistakes).collect());
         within("lambda.mapping.", self.lambda.mapping.mistakes());
-        within("eks.job.", self.eks.job.iter().flat_map(scaled_job::Settings::mistakes).collect());
+        within("eks.job.", self.eks.job.iter().flat_map(scaled_job::ScaledJobSettings::mistakes).collect());
         let floor = self.eks.floor();
         within("eks.nodes.", self.eks.nodes.iter().flat_map(|nodes| nodes.mistakes(floor)).collect());
         let memory = self.lambda.memory_mb;
@@ -195,6 +229,16 @@ impl Scenario {
             ("eks.pod.receive_min_room", f64::from(pod.receive_min_room), 1.0, 10.0),
             ("eks.pod.wait_time", pod.wait_time.as_secs_f64(), 0.0, 20.0),
             ("eks.pod.cpu_limit", pod.cpu_limit, 0.001, 1024.0),
+            ("eks.pod.cpu_request", pod.cpu_request, 0.0, 1024.0),
+            ("eks.pod.backoff_base", pod.backoff_base.as_secs_f64(), 0.0, pod.backoff_max.as_secs_f64().min(43_200.0)),
+            ("eks.pod.backoff_max", pod.backoff_max.as_secs_f64(), 0.0, 43_200.0),
+            (
+                "lambda.backoff_base",
+                self.lambda.backoff_base.as_secs_f64(),
+                0.0,
+                self.lambda.backoff_max.as_secs_f64().min(43_200.0),
+            ),
+            ("lambda.backoff_max", self.lambda.backoff_max.as_secs_f64(), 0.0, 43_200.0),
             ("lambda.memory_mb", f64::from(self.lambda.memory_mb), 128.0, 32_768.0),
             ("lambda.timeout", self.lambda.timeout.as_secs_f64(), 1.0, 900.0),
             ("lambda.visibility_timeout", self.lambda.visibility_timeout.as_secs_f64(), 1.0, 43_200.0),
@@ -261,10 +305,13 @@ impl Queue {
 #[serde(default, deny_unknown_fields)]
 pub struct Eks {
     /// The ScaledObject, and the HPA that KEDA makes of it.
-    pub keda: keda::Settings,
+    pub keda: keda::ScaledObjectSettings,
     /// A ScaledJob, in place of the ScaledObject.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub job: Option<scaled_job::Settings>,
+    pub job: Option<scaled_job::ScaledJobSettings>,
+    /// When the queue's counts cannot be read: KEDA then does what its `fallback` says. Messages come and go meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metric_outages: Vec<Outage>,
     /// One pod.
     pub pod: Pod,
     /// The nodes that pods stand on; without them there is always room for one more.
@@ -272,7 +319,39 @@ pub struct Eks {
     pub nodes: Option<Nodes>,
 }
 
+/// A time in which GetQueueAttributes fails for the scaler: a permission taken away, a throttle, an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outage {
+    /// Its begin, from the start of the run.
+    #[serde(with = "duration_text")]
+    pub from: Duration,
+    /// Its end.
+    #[serde(with = "duration_text")]
+    pub until: Duration,
+}
+
+impl Outage {
+    fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let reversed = self.from >= self.until;
+        reversed.then(|| ("until", "write a time after from".to_owned())).into_iter().collect()
+    }
+}
+
 impl Eks {
+    /// Whether the scaler can read the queue's counts at that time.
+    pub fn metric_is_readable(&self, now: Duration) -> bool {
+        !self.metric_outages.iter().any(|outage| (outage.from..outage.until).contains(&now))
+    }
+
+    /// GetQueueAttributes calls a second while there is nothing to do.
+    pub fn idle_reads_a_second(&self, estimates: &Estimates) -> f64 {
+        match &self.job {
+            Some(job) => job.triggers.len() as f64 / job.polling_interval.as_secs_f64(),
+            None => self.keda.idle_reads_a_second(self.floor(), estimates),
+        }
+    }
+
     /// Pods while there is nothing to do.
     pub fn floor(&self) -> u32 {
         match &self.job {
@@ -298,9 +377,18 @@ pub struct Pod {
     /// `WAIT_TIME_SECS`.
     #[serde(with = "duration_text")]
     pub wait_time: Duration,
+    /// `EXIT_WHEN_IDLE_SECS`: a job's pod ends at the first empty answer that comes this long after its last message.
+    #[serde(with = "duration_text")]
+    pub exit_when_idle: Duration,
     /// `DELETE_LINGER_MS`.
     #[serde(with = "duration_text")]
     pub delete_linger: Duration,
+    /// `BACKOFF_BASE_SECS`, in whole seconds: a retry waits between 0 and min(max, base x 2^(attempt - 1)).
+    #[serde(with = "duration_text")]
+    pub backoff_base: Duration,
+    /// `BACKOFF_MAX_SECS`.
+    #[serde(with = "duration_text")]
+    pub backoff_max: Duration,
     /// `DRAIN_BUDGET_MS`.
     #[serde(with = "duration_text")]
     pub drain_budget: Duration,
@@ -311,6 +399,10 @@ pub struct Pod {
     pub cpu_limit: f64,
     /// `resources.limits.memory`, in MiB.
     pub memory_mib: u32,
+    /// `resources.requests.cpu` of all containers, in vCPUs: what is packed and paid.
+    pub cpu_request: f64,
+    /// `resources.requests.memory` of all containers, in MiB, likewise.
+    pub memory_request_mib: u32,
     /// From the decision to a ready pod, on a node that is there and has the image (1 to 3 s: Kubernetes' own objective
     /// is 5 s at the 99th percentile). What nodes and images add is in [`Nodes`].
     pub start_delay: Wait,
@@ -321,7 +413,7 @@ pub struct Pod {
 #[serde(default, deny_unknown_fields)]
 pub struct Lambda {
     /// The event source mapping.
-    pub mapping: event_source::Settings,
+    pub mapping: event_source::MappingSettings,
     /// Memory in MB; 1,769 MB is one vCPU.
     pub memory_mb: u32,
     /// The function's timeout.
@@ -332,6 +424,12 @@ pub struct Lambda {
     pub visibility_timeout: Duration,
     /// `FUNCTION_CONCURRENCY`: messages of a batch worked on at once.
     pub in_host_concurrency: u32,
+    /// `BACKOFF_BASE_SECS`, in whole seconds: a retry waits between 0 and min(max, base x 2^(attempt - 1)).
+    #[serde(with = "duration_text")]
+    pub backoff_base: Duration,
+    /// `BACKOFF_MAX_SECS`.
+    #[serde(with = "duration_text")]
+    pub backoff_max: Duration,
     /// `DEADLINE_MARGIN_MS`.
     #[serde(with = "duration_text")]
     pub deadline_margin: Duration,
@@ -359,6 +457,20 @@ pub struct Lambda {
     /// The function runs on Managed Instances.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed: Option<Managed>,
+}
+
+impl Pod {
+    /// How long retries wait.
+    pub fn backoff(&self) -> Backoff {
+        Backoff { base: self.backoff_base, max: self.backoff_max }
+    }
+}
+
+impl Lambda {
+    /// How long retries wait.
+    pub fn backoff(&self) -> Backoff {
+        Backoff { base: self.backoff_base, max: self.backoff_max }
+    }
 }
 
 impl Default for Scenario {
@@ -389,18 +501,35 @@ impl Default for Eks {
 }
 
 impl Default for Pod {
+    /// What this project deploys.
     fn default() -> Self {
+        DEPLOYED.eks.pod.clone()
+    }
+}
+
+impl Pod {
+    /// A pod of a Deployment that says nothing: the worker's own defaults.
+    pub(crate) fn unset() -> Self {
+        let worker = WorkerConfig::default();
+        let backoff = Backoff::default();
+        let count = |places: usize| u32::try_from(places).expect("a default of this project");
         Self {
-            concurrency: 10,
-            prefetch: 0,
-            receive_min_room: 10,
-            receive_linger: Duration::from_millis(250),
-            wait_time: Duration::from_secs(20),
-            delete_linger: Duration::from_secs(1),
-            drain_budget: Duration::from_secs(25),
+            concurrency: count(worker.concurrency),
+            // A worker that chooses by itself holds nothing while its handlers take longer than a receive.
+            prefetch: worker.prefetch.map_or(0, count),
+            receive_min_room: count(worker.receive_min_room),
+            receive_linger: worker.receive_linger,
+            wait_time: worker.wait_time,
+            exit_when_idle: Duration::from_secs(30),
+            delete_linger: worker.delete_linger,
+            backoff_base: backoff.base,
+            backoff_max: backoff.max,
+            drain_budget: worker.drain_budget,
             grace_period: Duration::from_secs(60),
             cpu_limit: 1.0,
             memory_mib: 256,
+            cpu_request: 1.0,
+            memory_request_mib: 256,
             start_delay: Wait::Constant(Duration::from_secs(2)),
         }
     }
@@ -415,6 +544,7 @@ impl Default for Lambda {
 
 /// The manifests that this project deploys, read once: the scaling numbers are not typed twice.
 static DEPLOYED: LazyLock<Scenario> = LazyLock::new(|| {
+    let function = FunctionConfig::default();
     let mut scenario = Scenario {
         name: "default".to_owned(),
         seed: 1,
@@ -424,14 +554,22 @@ static DEPLOYED: LazyLock<Scenario> = LazyLock::new(|| {
         work: Work::default(),
         service: None,
         queue: Queue::default(),
-        eks: Eks { keda: keda::Settings::default(), job: None, pod: Pod::default(), nodes: None },
+        eks: Eks {
+            keda: keda::ScaledObjectSettings::default(),
+            job: None,
+            metric_outages: Vec::new(),
+            pod: Pod::unset(),
+            nodes: None,
+        },
         lambda: Lambda {
-            mapping: event_source::Settings::default(),
+            mapping: event_source::MappingSettings::default(),
             memory_mb: 128,
             timeout: Duration::from_secs(3),
             visibility_timeout: Duration::from_secs(30),
-            in_host_concurrency: 10,
-            deadline_margin: Duration::from_millis(500),
+            in_host_concurrency: u32::try_from(function.concurrency).expect("a default of this project"),
+            backoff_base: Backoff::default().base,
+            backoff_max: Backoff::default().max,
+            deadline_margin: function.deadline_margin,
             placement: Duration::from_millis(100),
             init: Duration::from_millis(14),
             idle_reclaim: Duration::from_secs(600),
@@ -441,11 +579,12 @@ static DEPLOYED: LazyLock<Scenario> = LazyLock::new(|| {
             low_traffic_wait: Duration::ZERO,
             managed: None,
         },
+        estimates: Estimates::default(),
         limit: Duration::from_secs(3600),
     };
     for kind in [Manifest::ScaledObject, Manifest::Deployment, Manifest::Template] {
         let (file, text) = manifests::deployed(kind);
-        let read = scenario.take_manifest(kind, file, text);
+        let read = scenario.take_manifest(kind, file, text, &Given::default());
         // Compiled in, and read by a test: this can only fail for whoever has just edited the file.
         read.unwrap_or_else(|error| panic!("this project's own manifest cannot be read: {error}"));
     }
@@ -483,7 +622,8 @@ mod tests {
             (Manifest::Deployment, "eks/base/deployment.yaml"),
             (Manifest::Template, "sam/template.yaml"),
         ] {
-            let mut warnings = Scenario::default().read_manifest(kind, &root.join(file)).expect(file);
+            let mut warnings =
+                Scenario::default().read_manifest(kind, &root.join(file), &Given::default()).expect(file);
             // kustomize makes these maps; the settings that the model has stand in the Deployment itself.
             warnings.retain(|warning| !warning.contains("envFrom: the ConfigMap"));
             assert_eq!(warnings, [""; 0], "{file}");

@@ -24,6 +24,14 @@ impl TargetKind {
         Self::value_variants()
     }
 
+    /// The one that it is compared with.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Eks => Self::Lambda,
+            Self::Lambda => Self::Eks,
+        }
+    }
+
     /// The name in flags, files and `run.json`.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,20 +1,21 @@
 //! The SQS event source mapping of Lambda: how many batches it has invoked the function with at once.
 //!
 //! Published are the start (5), the ramps, the maxima and that it goes back when idle. Not published, and therefore
-//! estimates of this model, each named where it is used: how often it looks, when and how fast it goes back, how far it
-//! backs off.
+//! estimates of this model: how often it looks, when and how fast it goes back, each named where it is used; and what was
+//! fitted to measurements ([`Estimates`]).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Observation, Policy, seconds};
+use super::estimates::Estimates;
+use super::{Decision, Observation, Policy, Reason, Scaler, Verdict, seconds};
 
 /// An event source mapping on one queue. Names are those of the API, as a SAM template has them; defaults are Lambda's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Settings {
+pub struct MappingSettings {
     /// Records in one invocation at most: 1 to 10,000 (10), 10 on FIFO.
     pub batch_size: u32,
     /// How long to gather a batch: 0 to 300 s (0); at least 1 s with more than 10 records.
@@ -32,7 +33,7 @@ pub struct Settings {
     pub ramp: Ramp,
 }
 
-impl Default for Settings {
+impl Default for MappingSettings {
     fn default() -> Self {
         Self {
             batch_size: 10,
@@ -45,7 +46,12 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl MappingSettings {
+    /// Provisioned pollers that keep so many batches under way; `None` in standard mode.
+    pub fn pollers(&self, batches: u32) -> Option<u32> {
+        self.provisioned.map(|_| batches / PER_POLLER)
+    }
+
     /// What is wrong with these settings: the field, and what to write instead. Empty when all is well.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
         let mut mistakes = Vec::new();
@@ -77,6 +83,21 @@ impl Settings {
             }
         }
         mistakes
+    }
+}
+
+impl MappingSettings {
+    /// Pollers that wait in long polls where there is nothing to do: of standard mode 2, or the 5 of the start where
+    /// MaximumConcurrency is set; of provisioned mode ten long polls each.
+    pub fn idle_pollers(&self) -> u32 {
+        match (self.provisioned, self.maximum_concurrency) {
+            (Some(provisioned), _) => provisioned.minimum_pollers * PER_POLLER,
+            (None, Some(maximum)) => START.min(maximum),
+            (None, None) => match self.ramp {
+                Ramp::Current => IDLE,
+                Ramp::Before2023 => START,
+            },
+        }
     }
 }
 
@@ -122,25 +143,38 @@ const LONG_IDLE: Duration = Duration::from_secs(300);
 /// A mapping at work. [`Decision::to`] is how many batches may be under way at once.
 #[derive(Clone, Debug)]
 pub struct EventSource {
-    settings: Settings,
+    settings: MappingSettings,
     /// Message groups of a FIFO queue: standard mode has no more batches under way than that.
     groups: u32,
     limit: u32,
     next: Duration,
     /// Sixtieths of a batch that the ramp has earned.
     credit: u32,
-    failed: bool,
+    /// Invocations that failed since the last look, and what each takes off.
+    failures: u32,
+    backoff_share: f64,
+    /// The part of a batch that failures have taken off so far.
+    taken_off: f64,
     last_busy: Duration,
     /// Batches that the last looks had use for: those under way, or where messages waited all that were then allowed.
     needed: VecDeque<u32>,
 }
 
 impl EventSource {
-    /// A mapping that has just been enabled; on a FIFO queue with so many message groups.
-    pub fn new(settings: Settings, groups: Option<u32>) -> Self {
-        let groups = groups.unwrap_or(u32::MAX);
-        let (last_busy, needed) = (Duration::ZERO, VecDeque::new());
-        let mut mapping = Self { settings, groups, limit: 0, next: LOOK, credit: 0, failed: false, last_busy, needed };
+    /// A mapping that has just been enabled; on a FIFO queue with this many message groups.
+    pub fn new(settings: MappingSettings, groups: Option<u32>, estimates: &Estimates) -> Self {
+        let mut mapping = Self {
+            settings,
+            groups: groups.unwrap_or(u32::MAX),
+            limit: 0,
+            next: LOOK,
+            credit: 0,
+            failures: 0,
+            backoff_share: estimates.error_backoff_share,
+            taken_off: 0.0,
+            last_busy: Duration::ZERO,
+            needed: VecDeque::new(),
+        };
         mapping.limit = mapping.start();
         mapping
     }
@@ -152,13 +186,25 @@ impl EventSource {
 
     /// Provisioned pollers that run now, each paid for by the hour; `None` in standard mode.
     pub fn pollers(&self) -> Option<u32> {
-        self.settings.provisioned.map(|_| self.limit / PER_POLLER)
+        self.settings.pollers(self.limit)
     }
 
-    /// Tells that an invocation failed as a whole or was throttled: the mapping backs off at its next look. With
+    /// Tells that an invocation failed as a whole or was throttled: the mapping backs off at its next look, by each. With
     /// `ReportBatchItemFailures` on, failures of records do not slow the polling down, so only throttles are told.
     pub fn failed(&mut self, throttled: bool) {
-        self.failed |= throttled || !self.settings.report_batch_item_failures;
+        self.failures += u32::from(throttled || !self.settings.report_batch_item_failures);
+    }
+
+    /// What the failures since the last look leave of the limit: each takes its share off what the one before has left.
+    fn backed_off(&mut self) -> u32 {
+        let mut left = f64::from(self.limit) - self.taken_off;
+        for _ in 0..std::mem::take(&mut self.failures) {
+            left *= 1.0 - self.backoff_share;
+        }
+        let floor = self.settings.provisioned.map_or(IDLE.min(self.limit), |_| self.start());
+        let whole = self.whole_pollers(left.ceil() as u32).clamp(floor, self.limit);
+        self.taken_off = (f64::from(whole) - left).clamp(0.0, 1.0);
+        whole
     }
 
     fn start(&self) -> u32 {
@@ -168,7 +214,8 @@ impl EventSource {
         }
     }
 
-    fn maximum(&self) -> u32 {
+    /// Batches that may ever be under way at once.
+    pub fn maximum(&self) -> u32 {
         match (self.settings.provisioned, self.settings.maximum_concurrency, self.settings.ramp) {
             (Some(provisioned), _, _) => provisioned.maximum_pollers.saturating_mul(PER_POLLER),
             (None, Some(maximum), _) => maximum.min(self.groups),
@@ -185,7 +232,7 @@ impl EventSource {
     }
 
     /// Concurrent batches added a minute.
-    fn ramp(&self) -> u32 {
+    pub fn ramp(&self) -> u32 {
         match (self.settings.provisioned, self.settings.ramp) {
             (Some(_), _) => 1000,
             (None, Ramp::Current) => 300,
@@ -202,36 +249,39 @@ impl EventSource {
         units * self.settings.provisioned.map_or(1, |_| PER_POLLER)
     }
 
-    fn look(&mut self, now: Duration, seen: &Observation) -> (u32, &'static str, String) {
+    fn look(&mut self, now: Duration, seen: &Observation) -> Verdict {
         let Some(counts) = seen.queue else {
-            return (self.limit, "QueueNotRead", String::new());
+            return Verdict::new(self.limit, Reason::QueueNotRead, "");
         };
         if counts.visible > 0 || seen.replicas > 0 {
             self.last_busy = now;
         }
-        if std::mem::take(&mut self.failed) {
-            self.credit = 0;
-            // Estimate: half, and no lower than where it goes when idle.
-            let floor = self.settings.provisioned.map_or(IDLE.min(self.limit), |_| self.start());
-            return (self.whole_pollers(self.limit / 2).max(floor), "ErrorBackoff", "invocations failed".to_owned());
-        }
+        let (failures, before) = (self.failures, self.limit);
+        self.limit = self.backed_off();
         // Messages that the free pollers are about to take do not call for more of them.
         let free = u64::from(self.limit.saturating_sub(seen.replicas));
         let waiting = counts.visible.saturating_sub(free * u64::from(self.settings.batch_size));
         let maximum = self.maximum();
         if waiting > 0 && self.limit < maximum {
+            // The ramp goes on meanwhile.
             let to = (self.limit + self.step()).min(maximum);
             self.remember(to);
-            return (to, "MessagesAvailable", format!("{} messages wait", counts.visible));
+            if to < before {
+                return Verdict::new(to, Reason::ErrorBackoff, format!("{failures} invocations failed"));
+            }
+            return Verdict::new(to, Reason::MessagesAvailable, format!("{} messages wait", counts.visible));
+        }
+        if self.limit < before {
+            return Verdict::new(self.limit, Reason::ErrorBackoff, format!("{failures} invocations failed"));
         }
         if waiting > 0 {
             self.remember(self.limit);
             let word = match self.settings.maximum_concurrency {
-                _ if self.limit == self.groups => "MessageGroups",
-                Some(_) => "MaximumConcurrency",
-                None => "MaximumReached",
+                _ if self.limit == self.groups => Reason::MessageGroups,
+                Some(_) => Reason::MaximumConcurrency,
+                None => Reason::MaximumReached,
             };
-            return (self.limit, word, format!("{} messages wait", counts.visible));
+            return Verdict::new(self.limit, word, format!("{} messages wait", counts.visible));
         }
         self.remember(seen.replicas);
         let floor = self.floor(now);
@@ -240,11 +290,11 @@ impl EventSource {
             // Estimate: as fast down as up, in the same steps.
             let to = self.limit.saturating_sub(self.step()).max(floor);
             if to >= most {
-                return (to, "Idle", format!("{most} batches at most for 5 minutes"));
+                return Verdict::new(to, Reason::Idle, format!("{most} batches at most for 5 minutes"));
             }
         }
         self.credit = 0;
-        (self.limit.max(floor.min(self.start())), "Steady", String::new())
+        Verdict::new(self.limit.max(floor.min(self.start())), Reason::Steady, "")
     }
 
     fn remember(&mut self, needed: u32) {
@@ -266,12 +316,12 @@ impl Policy for EventSource {
 
     fn tick(&mut self, now: Duration, seen: &Observation) -> Decision {
         let from = self.limit;
-        let (to, reason, detail) = self.look(now, seen);
+        let verdict = self.look(now, seen);
         while self.next <= now {
             self.next += LOOK;
         }
-        self.limit = to;
-        Decision { by: "event-source-mapping", from, to, reason, detail }
+        self.limit = verdict.to;
+        verdict.by(Scaler::EventSourceMapping, from)
     }
 }
 

@@ -7,23 +7,24 @@
 
 mod limits;
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::seconds;
+use super::{Reason, Verdict, seconds};
 
 /// What the HPA is told by its object and by the flags of its controller. Defaults are Kubernetes'.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Settings {
+pub struct HpaSettings {
     /// `--horizontal-pod-autoscaler-sync-period` (15 s).
     #[serde(rename = "syncPeriodSeconds", with = "seconds")]
     pub sync_period: Duration,
-    /// When the first sync after the start of the run happens. The HPA's phase is independent of the load's; the
-    /// default is one whole period.
-    #[serde(rename = "firstSyncSeconds", with = "seconds")]
-    pub first_sync: Duration,
+    /// When the first sync after the start of the run happens. The HPA's phase is independent of the load's: without this
+    /// it is drawn.
+    #[serde(rename = "firstSyncSeconds", with = "seconds::option", skip_serializing_if = "Option::is_none")]
+    pub first_sync: Option<Duration>,
     /// `--horizontal-pod-autoscaler-tolerance` (0.1): no change while the metric is within this share of its target.
     pub tolerance: f64,
     /// `--horizontal-pod-autoscaler-downscale-stabilization` (300 s).
@@ -33,11 +34,11 @@ pub struct Settings {
     pub behavior: Option<Behavior>,
 }
 
-impl Default for Settings {
+impl Default for HpaSettings {
     fn default() -> Self {
         Self {
             sync_period: Duration::from_secs(15),
-            first_sync: Duration::from_secs(15),
+            first_sync: None,
             tolerance: 0.1,
             downscale_stabilization: Duration::from_secs(300),
             behavior: None,
@@ -45,7 +46,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl HpaSettings {
     /// What is wrong with these settings: the field, and what to write instead. Empty when all is well.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
         let mut mistakes = Vec::new();
@@ -170,21 +171,10 @@ pub struct Replicas {
     pub ready: u32,
 }
 
-/// What a sync came to: the replicas to ask for, the HPA's reason, and the arithmetic for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Replicas to ask for.
-    pub to: u32,
-    /// The reason of the HPA's condition or event.
-    pub reason: &'static str,
-    /// What was computed.
-    pub detail: String,
-}
-
 /// The autoscaler of one target: its settings and what it remembers between syncs.
 #[derive(Clone, Debug)]
 pub struct Hpa {
-    settings: Settings,
+    settings: HpaSettings,
     min: u32,
     max: u32,
     /// Raw recommendations, neither stabilized nor limited: 1,000 messages at 5 a replica hold 200 for the whole window.
@@ -195,29 +185,56 @@ pub struct Hpa {
     removed: Vec<(Duration, u32)>,
 }
 
+/// How long the controller has run before the time zero of its caller: the longest window that the API allows.
+const BEFORE: Duration = Duration::from_secs(3600);
+
 impl Hpa {
     /// An autoscaler between `min` (raised to 1: KEDA owns 0) and `max`.
-    pub fn new(settings: Settings, min: u32, max: u32) -> Self {
+    pub fn new(settings: HpaSettings, min: u32, max: u32) -> Self {
         Self { settings, min: min.max(1), max, recommendations: Vec::new(), added: Vec::new(), removed: Vec::new() }
+    }
+
+    /// Lets it have synced every `period` before the one at `first`, each time with these metrics: an object that stood
+    /// there before the load has a history, and a window upwards reads it. At 0 replicas it recommended nothing.
+    pub fn has_synced(&mut self, first: Duration, period: Duration, replicas: Replicas, metrics: &[Option<Metric>]) {
+        let desired = if replicas.spec == 0 { None } else { self.desired(replicas, metrics) };
+        self.recommendations = match desired {
+            Some((desired, _)) => {
+                let ages = (1..).map(|n| period.saturating_mul(n));
+                let times = ages.map_while(|age| (BEFORE + first).checked_sub(age));
+                times.map(|at| (at, desired)).collect()
+            }
+            // What it noted when the object was made, too long ago to matter.
+            None => vec![(Duration::ZERO, replicas.spec)],
+        };
+        self.forget(BEFORE + first);
     }
 
     /// One sync. A metric that could not be read is `None`.
     pub fn sync(&mut self, now: Duration, replicas: Replicas, metrics: &[Option<Metric>]) -> Verdict {
-        let current = replicas.spec;
+        let (now, current) = (BEFORE + now, replicas.spec);
         if self.recommendations.is_empty() {
             self.recommendations.push((now, current));
         }
         if current == 0 {
-            return verdict(0, "ScalingDisabled", "the HPA leaves 0 replicas alone".to_owned());
+            return Verdict::new(0, Reason::ScalingDisabled, "the HPA leaves 0 replicas alone");
         }
         let verdict = if current > self.max {
-            verdict(self.max, "TooManyReplicas", format!("{current} replicas are above the maximum {}", self.max))
+            Verdict::new(
+                self.max,
+                Reason::TooManyReplicas,
+                format!("{current} replicas are above the maximum {}", self.max),
+            )
         } else if current < self.min {
-            verdict(self.min, "TooFewReplicas", format!("{current} replicas are below the minimum {}", self.min))
+            Verdict::new(
+                self.min,
+                Reason::TooFewReplicas,
+                format!("{current} replicas are below the minimum {}", self.min),
+            )
         } else {
             match self.desired(replicas, metrics) {
                 Some((desired, detail)) => self.limited(now, current, desired, &detail),
-                None => verdict(current, "FailedGetExternalMetric", "no metric: replicas stay".to_owned()),
+                None => Verdict::new(current, Reason::FailedGetExternalMetric, "no metric: replicas stay"),
             }
         };
         self.remember(now, current, verdict.to);
@@ -281,31 +298,36 @@ impl Hpa {
             String::new()
         };
         let cut = if limit.to == limit.stabilized { String::new() } else { format!(", limited to {}", limit.to) };
-        verdict(limit.to, reason, format!("{detail}{held}{cut}"))
+        Verdict::new(limit.to, reason, format!("{detail}{held}{cut}"))
     }
 
     /// Keeps the change for the policies (only while `behavior` is set), and forgets what is too old to matter.
     fn remember(&mut self, now: Duration, from: u32, to: u32) {
-        let Some(behavior) = &self.settings.behavior else {
-            let window = self.settings.downscale_stabilization;
-            self.recommendations.retain(|(at, _)| *at + window >= now);
-            return;
-        };
-        match to.cmp(&from) {
-            std::cmp::Ordering::Greater => self.added.push((now, to - from)),
-            std::cmp::Ordering::Less => self.removed.push((now, from - to)),
-            std::cmp::Ordering::Equal => {}
+        if let Some(behavior) = &self.settings.behavior {
+            match to.cmp(&from) {
+                Ordering::Greater => store(&mut self.added, now, to - from, limits::longest_up(behavior)),
+                Ordering::Less => store(&mut self.removed, now, from - to, limits::longest_down(behavior)),
+                Ordering::Equal => {}
+            }
         }
-        let window = limits::longest_window(&self.settings, behavior);
-        self.recommendations.retain(|(at, _)| *at + window >= now);
-        let period = limits::longest_period(behavior);
-        self.added.retain(|(at, _)| *at + period > now);
-        self.removed.retain(|(at, _)| *at + period > now);
+        self.forget(now);
+    }
+
+    /// Drops recommendations that no window reaches; the newest stays, as the controller's list is never empty again.
+    fn forget(&mut self, now: Duration) {
+        let window = limits::longest_window(&self.settings);
+        let newest = self.recommendations.iter().map(|(at, _)| *at).max();
+        self.recommendations.retain(|(at, _)| *at + window > now || Some(*at) == newest);
     }
 }
 
-fn verdict(to: u32, reason: &'static str, detail: String) -> Verdict {
-    Verdict { to, reason, detail }
+/// `storeScaleEvent`: each direction has a list of its own, in which a change overwrites the last that is older than the
+/// longest period of **that** direction's policies. So a policy downwards may no longer see a change upwards of its period.
+fn store(events: &mut Vec<(Duration, u32)>, now: Duration, change: u32, longest: Duration) {
+    match events.iter().rposition(|(at, _)| *at + longest < now) {
+        Some(outdated) => events[outdated] = (now, change),
+        None => events.push((now, change)),
+    }
 }
 
 /// Rounds up to a count; what is too large for one is as many as there can be.

@@ -11,19 +11,23 @@ use serde::{Deserialize, Serialize};
 
 pub use modifiers::ScalingModifiers;
 
+use super::estimates::Estimates;
 use super::hpa::{self, Hpa, Metric, MetricType, Replicas};
-use super::{Counts, Decision, Observation, Policy, seconds};
+use super::{Counts, Decision, Observation, Policy, Reason, Scaler, Verdict, seconds};
 
-/// A ScaledObject on one queue. Names and defaults are KEDA's (2.20).
+/// A ScaledObject on one queue. Names and defaults are KEDA's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Settings {
+pub struct ScaledObjectSettings {
+    /// Which KEDA it is: they read the queue differently often.
+    pub version: Version,
     /// How often the operator looks (30 s). It does not govern 1 to n: that is the HPA's sync.
     #[serde(with = "seconds")]
     pub polling_interval: Duration,
-    /// When the operator first looks, after the start of the run. An object that existed before has any phase.
-    #[serde(rename = "firstPollSeconds", with = "seconds")]
-    pub first_poll: Duration,
+    /// When the operator first looks, after the start of the run. An object that existed before has any phase: without
+    /// this it is drawn.
+    #[serde(rename = "firstPollSeconds", with = "seconds::option", skip_serializing_if = "Option::is_none")]
+    pub first_poll: Option<Duration>,
     /// How long the queue must have been inactive before the operator scales to 0 or idle (300 s).
     #[serde(with = "seconds")]
     pub cooldown_period: Duration,
@@ -46,14 +50,15 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling_modifiers: Option<ScalingModifiers>,
     /// `advanced.horizontalPodAutoscalerConfig` and the flags of the HPA's controller.
-    pub hpa: hpa::Settings,
+    pub hpa: hpa::HpaSettings,
 }
 
-impl Default for Settings {
+impl Default for ScaledObjectSettings {
     fn default() -> Self {
         Self {
+            version: Version::default(),
             polling_interval: Duration::from_secs(30),
-            first_poll: Duration::ZERO,
+            first_poll: None,
             cooldown_period: Duration::from_secs(300),
             initial_cooldown_period: Duration::ZERO,
             min_replica_count: 0,
@@ -62,12 +67,12 @@ impl Default for Settings {
             fallback: None,
             triggers: vec![Trigger::default()],
             scaling_modifiers: None,
-            hpa: hpa::Settings::default(),
+            hpa: hpa::HpaSettings::default(),
         }
     }
 }
 
-impl Settings {
+impl ScaledObjectSettings {
     /// What is wrong with these settings: the field, and what to write instead. Empty when all is well.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
         let mut mistakes = self.hpa.mistakes();
@@ -93,6 +98,66 @@ impl Settings {
         mistakes.extend(self.scaling_modifiers.iter().flat_map(|modifiers| modifiers.mistakes(&self.triggers)));
         mistakes
     }
+
+    /// Whether the operator's own loop reads the queue while the HPA does: since 2.21 only where something depends on
+    /// `pollingInterval` (`IsPollingIntervalRelevant`).
+    pub fn operator_reads(&self) -> bool {
+        let cached = self.triggers.iter().any(|trigger| trigger.use_cached_metrics);
+        let decides = self.min_replica_count == 0 || self.idle_replica_count.is_some();
+        match self.version {
+            Version::V2_20 => true,
+            Version::V2_21 => decides || cached || self.scaling_modifiers.is_some(),
+        }
+    }
+
+    /// GetQueueAttributes calls a second with nothing to do, at `floor` replicas.
+    pub fn idle_reads_a_second(&self, floor: u32, estimates: &Estimates) -> f64 {
+        let all = self.triggers.len() as f64;
+        let live = self.triggers.iter().filter(|trigger| !trigger.use_cached_metrics).count() as f64;
+        let polls = if self.operator_reads() { all / self.polling_interval.as_secs_f64() } else { 0.0 };
+        // The HPA leaves 0 replicas alone.
+        let syncs = if floor > 0 { live / self.sync_period(estimates).as_secs_f64() } else { 0.0 };
+        polls + syncs
+    }
+
+    /// From one sync to the next: the controller's period, and what a reconcile takes.
+    fn sync_period(&self, estimates: &Estimates) -> Duration {
+        self.hpa.sync_period + Duration::from_secs_f64(estimates.hpa_reconcile_seconds)
+    }
+
+    /// What the HPA's metric is held against, in thousandths, and how.
+    fn target(&self, index: usize) -> (u64, MetricType) {
+        match &self.scaling_modifiers {
+            Some(modifiers) => (modifiers.target_milli(), modifiers.metric_type),
+            None => (self.triggers[index].queue_length * 1000, self.triggers[index].metric_type),
+        }
+    }
+
+    fn metrics_of_an_empty_queue(&self) -> Vec<Option<Metric>> {
+        let metric = |index, milli| {
+            let (target_milli, kind) = self.target(index);
+            Some(Metric { milli, target_milli, kind })
+        };
+        match &self.scaling_modifiers {
+            None => (0..self.triggers.len()).map(|index| metric(index, 0)).collect(),
+            Some(modifiers) => {
+                let value = modifiers.value(&self.triggers, &vec![Some(0); self.triggers.len()]);
+                vec![value.ok().and_then(|value| metric(0, (value * 1000.0) as u64))]
+            }
+        }
+    }
+}
+
+/// A version of KEDA, as far as versions differ here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Version {
+    /// Up to 2.20: both loops read the queue, and a metric that fails is forgotten by the cache.
+    #[serde(rename = "2.20")]
+    V2_20,
+    /// Since 2.21: where the operator has nothing to decide it uses what the HPA's sync has read (kedacore/keda#7999).
+    #[default]
+    #[serde(rename = "2.21")]
+    V2_21,
 }
 
 /// An `aws-sqs-queue` trigger.
@@ -158,36 +223,79 @@ pub enum FallbackBehavior {
     CurrentReplicasIfLower,
 }
 
+/// Where the two loops stand when a run starts, as shares of their periods, 0 to 1. Chance, and so an argument; what the
+/// settings say goes before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Phases {
+    /// Of the operator's polls.
+    pub poll: f64,
+    /// Of the HPA's syncs.
+    pub sync: f64,
+}
+
 /// A ScaledObject at work: the operator's loop, and the HPA that it made.
 #[derive(Clone, Debug)]
 pub struct Keda {
-    settings: Settings,
+    settings: ScaledObjectSettings,
     hpa: Hpa,
     /// `spec.replicas` of the target.
     replicas: u32,
     next_poll: Duration,
     next_sync: Duration,
+    sync_period: Duration,
+    /// In whole seconds, as the object's status keeps it.
     last_active: Option<Duration>,
     /// Failures in a row, a trigger.
     failures: Vec<u32>,
-    /// What the last poll saw, a trigger; the inner `None` is a failure.
+    /// What the last poll made of each trigger for `useCachedMetrics`, in thousandths, fallback included; the inner `None`
+    /// is a failure. The outer `None` is no record: then the HPA's sync reads live.
     cached: Vec<Option<Option<u64>>>,
+    /// The HPA's last sync got no metric: its `ScalingActive` is false.
+    unread: bool,
+    /// What that sync saw would make the object active.
+    seen_active: bool,
     reads: u64,
 }
 
+/// What one look at a trigger came to, in thousandths of a message.
+#[derive(Clone, Copy)]
+enum Observed {
+    Read(u64),
+    FallenBack(u64),
+    Failed,
+}
+
+impl Observed {
+    fn milli(self) -> Option<u64> {
+        match self {
+            Self::Read(milli) | Self::FallenBack(milli) => Some(milli),
+            Self::Failed => None,
+        }
+    }
+}
+
 impl Keda {
-    /// A ScaledObject made at time zero on a target that has `replicas`.
-    pub fn new(settings: Settings, replicas: u32) -> Self {
-        let hpa = Hpa::new(settings.hpa.clone(), settings.min_replica_count, settings.max_replica_count);
+    /// A ScaledObject on a target that has `replicas`. It stood there before time zero, and its queue was empty: the cache
+    /// holds that, and the HPA has recommended what follows from it.
+    pub fn new(settings: ScaledObjectSettings, replicas: u32, phases: Phases, estimates: &Estimates) -> Self {
+        let mut hpa = Hpa::new(settings.hpa.clone(), settings.min_replica_count, settings.max_replica_count);
+        let sync_period = settings.sync_period(estimates);
+        let next_poll = settings.first_poll.unwrap_or_else(|| settings.polling_interval.mul_f64(phases.poll));
+        let next_sync = settings.hpa.first_sync.unwrap_or_else(|| sync_period.mul_f64(phases.sync));
+        let empty: Vec<Option<Metric>> = settings.metrics_of_an_empty_queue();
+        hpa.has_synced(next_sync, sync_period, Replicas { spec: replicas, status: replicas, ready: replicas }, &empty);
         let triggers = settings.triggers.len();
         Self {
             hpa,
             replicas,
-            next_poll: settings.first_poll,
-            next_sync: settings.hpa.first_sync,
+            next_poll,
+            next_sync,
+            sync_period,
             last_active: None,
             failures: vec![0; triggers],
-            cached: vec![None; triggers],
+            cached: vec![Some(Some(0)); triggers],
+            unread: false,
+            seen_active: false,
             reads: 0,
             settings,
         }
@@ -204,136 +312,168 @@ impl Keda {
     }
 
     /// One round of the operator's loop.
-    fn poll(&mut self, now: Duration, seen: &Observation) -> (u32, &'static str, String) {
-        let (mut active, mut failed, mut total) = (false, false, 0);
+    fn poll(&mut self, now: Duration, seen: &Observation) -> Verdict {
+        let (from, min) = (self.replicas, self.settings.min_replica_count);
+        if !self.settings.operator_reads() && !self.unread {
+            let reason = if self.seen_active { Reason::ScalerActive } else { Reason::ScalerNotActive };
+            return Verdict::new(from.max(min), reason, "as the HPA's sync has read it (KEDA 2.21)");
+        }
+        let (mut active, mut failed, mut fallen_back, mut total) = (false, false, None, 0);
         let mut reads = Vec::with_capacity(self.settings.triggers.len());
         for index in 0..self.settings.triggers.len() {
-            self.reads += 1;
-            let read = seen.queue.map(|counts| self.settings.triggers[index].total(counts));
-            self.cached[index] = Some(read);
-            self.note(index, read.is_some());
+            let read = self.read(index, seen);
+            let observed = self.observed(index, read, seen);
+            self.cached[index] = Some(observed.milli());
             reads.push(read);
-            match read {
-                Some(read) => {
-                    total = total.max(read);
-                    active |= read > self.settings.triggers[index].activation_queue_length;
+            match observed {
+                Observed::Read(milli) => {
+                    total = total.max(milli / 1000);
+                    active |= self.is_active(index, observed);
                 }
-                None => {
-                    failed = true;
-                    active |= self.falls_back(index);
+                Observed::FallenBack(milli) => {
+                    fallen_back = Some(milli);
+                    active |= self.is_active(index, observed);
                 }
+                Observed::Failed => failed = true,
             }
         }
-        let (from, min) = (self.replicas, self.settings.min_replica_count);
-        let mut detail = if failed { "the queue could not be read".to_owned() } else { format!("{total} messages") };
-        if let (Some(modifiers), false) = (&self.settings.scaling_modifiers, failed) {
-            let value = modifiers.value(&self.settings.triggers, &reads).unwrap_or(0.0);
-            active = value > modifiers.activation_target;
-            detail = format!("{value} by the formula");
+        let unread = failed || fallen_back.is_some();
+        let mut detail = if unread { "the queue could not be read".to_owned() } else { format!("{total} messages") };
+        if let Some(modifiers) = &self.settings.scaling_modifiers {
+            let value = match fallen_back {
+                Some(milli) => milli as f64 / 1000.0,
+                None => modifiers.value(&self.settings.triggers, &reads).unwrap_or(0.0),
+            };
+            active = !failed && value > modifiers.activation_target;
+            if !unread {
+                detail = format!("{value} by the formula");
+            }
         }
         if active {
             return self.while_active(now, failed, detail);
         }
         match (&self.settings.fallback, self.settings.idle_replica_count) {
-            (None, _) if failed => (from, "KEDAScalerFailed", detail),
-            (Some(fallback), _) if failed && fallback.replicas != 0 => (from, "KEDAScalerFailed", detail),
+            (None, _) if failed => Verdict::new(from, Reason::KEDAScalerFailed, detail),
+            (Some(fallback), _) if failed && fallback.replicas != 0 => {
+                Verdict::new(from, Reason::KEDAScalerFailed, detail)
+            }
             (_, Some(idle)) if from > idle => self.after_cooldown(now, idle, detail),
             (_, None) if from > 0 && min == 0 => self.after_cooldown(now, 0, detail),
-            (_, None) if from < min => (min, "ScalerNotActive", detail),
-            _ => (from, "ScalerNotActive", detail),
+            (_, None) if from < min => Verdict::new(min, Reason::ScalerNotActive, detail),
+            _ => Verdict::new(from, Reason::ScalerNotActive, detail),
         }
     }
 
-    fn while_active(&mut self, now: Duration, failed: bool, detail: String) -> (u32, &'static str, String) {
+    /// A trigger that falls back is active, whatever it would have said.
+    fn is_active(&self, index: usize, observed: Observed) -> bool {
+        match observed {
+            Observed::Read(milli) => milli / 1000 > self.settings.triggers[index].activation_queue_length,
+            Observed::FallenBack(_) => true,
+            Observed::Failed => false,
+        }
+    }
+
+    fn while_active(&mut self, now: Duration, failed: bool, detail: String) -> Verdict {
         let (from, min) = (self.replicas, self.settings.min_replica_count);
         let idle_below_min = self.settings.idle_replica_count.is_some() && from < min;
+        // `lastActiveTime` of the status is a `metav1.Time`: whole seconds.
+        let active_at = Some(Duration::from_secs(now.as_secs()));
         if from == 0 || idle_below_min {
-            self.last_active = Some(now);
-            return (min.max(1), "Activated", detail);
+            self.last_active = active_at;
+            return Verdict::new(min.max(1), Reason::Activated, detail);
         }
         // A trigger that fails beside an active one keeps the time of the last activity where it was.
         if !failed {
-            self.last_active = Some(now);
+            self.last_active = active_at;
         }
-        (from, "ScalerActive", detail)
+        Verdict::new(from, Reason::ScalerActive, detail)
     }
 
-    /// Straight to `to`, from any count, once the last activity is more than the cooldown ago.
-    fn after_cooldown(&self, now: Duration, to: u32, detail: String) -> (u32, &'static str, String) {
+    /// Straight to `to`, from any count, once the last activity is the cooldown ago. KEDA tests
+    /// `LastActiveTime.Add(cooldown).Before(time.Now())`: in whole seconds against a clock that has gone on, so that the poll
+    /// which is exactly the cooldown later is late enough.
+    fn after_cooldown(&self, now: Duration, to: u32, detail: String) -> Verdict {
         let over = match self.last_active {
-            Some(last) => now > last + self.settings.cooldown_period,
-            None => now > self.settings.initial_cooldown_period,
+            Some(last) => last + self.settings.cooldown_period <= now,
+            None => self.settings.initial_cooldown_period <= now,
         };
-        if over { (to, "Deactivated", detail) } else { (self.replicas, "CooldownPeriod", detail) }
+        if over {
+            Verdict::new(to, Reason::Deactivated, detail)
+        } else {
+            Verdict::new(self.replicas, Reason::CooldownPeriod, detail)
+        }
     }
 
     /// One sync of the HPA, with the metrics as KEDA's adapter answers.
-    fn sync(&mut self, now: Duration, seen: &Observation) -> (u32, &'static str, String) {
+    fn sync(&mut self, now: Duration, seen: &Observation) -> Verdict {
         let replicas = Replicas { spec: self.replicas, status: seen.replicas, ready: seen.ready };
-        let metrics: Vec<Option<Metric>> = match self.settings.triggers.len() {
-            _ if self.replicas == 0 => Vec::new(),
-            triggers if self.settings.scaling_modifiers.is_none() => {
-                (0..triggers).map(|index| self.metric(index, seen)).collect()
-            }
-            _ => vec![self.composite(seen)],
+        let metrics = if self.replicas == 0 { Vec::new() } else { self.metrics(seen) };
+        self.unread = metrics.iter().all(Option::is_none);
+        self.hpa.sync(now, replicas, &metrics)
+    }
+
+    fn metrics(&mut self, seen: &Observation) -> Vec<Option<Metric>> {
+        let triggers = self.settings.triggers.len();
+        let mut reads = Vec::with_capacity(triggers);
+        let mut observed = Vec::with_capacity(triggers);
+        for index in 0..triggers {
+            let cached = if self.settings.triggers[index].use_cached_metrics { self.cached[index] } else { None };
+            let read = cached.unwrap_or_else(|| self.read(index, seen).map(|messages| messages * 1000));
+            reads.push(read.map(|milli| milli / 1000));
+            observed.push(self.observed(index, read.map(|milli| milli / 1000), seen));
+        }
+        self.seen_active = observed.iter().enumerate().any(|(index, observed)| self.is_active(index, *observed));
+        let failed = observed.iter().any(|observed| matches!(observed, Observed::Failed));
+        let fallen_back = observed.iter().find_map(|observed| match observed {
+            Observed::FallenBack(milli) => Some(*milli),
+            Observed::Read(_) | Observed::Failed => None,
+        });
+        // Up to 2.20 an error clears the scalers of the object, and their records with them.
+        if failed && self.settings.version == Version::V2_20 {
+            self.cached.fill(None);
+        }
+        let Some(modifiers) = &self.settings.scaling_modifiers else {
+            return (0..triggers).map(|index| self.metric(index, observed[index].milli()?)).collect();
         };
-        let verdict = self.hpa.sync(now, replicas, &metrics);
-        (verdict.to, verdict.reason, verdict.detail)
+        // `composite-metric`: what the formula makes of all triggers, or what the fallback does when one fails.
+        let value = || modifiers.value(&self.settings.triggers, &reads).ok().map(|value| (value * 1000.0) as u64);
+        let milli = fallen_back.or_else(|| if failed { None } else { value() });
+        vec![milli.and_then(|milli| self.metric(0, milli))]
+    }
+
+    fn metric(&self, index: usize, milli: u64) -> Option<Metric> {
+        let (target_milli, kind) = self.settings.target(index);
+        Some(Metric { milli, target_milli, kind })
     }
 
     fn read(&mut self, index: usize, seen: &Observation) -> Option<u64> {
-        let cached = if self.settings.triggers[index].use_cached_metrics { self.cached[index] } else { None };
-        let read = cached.unwrap_or_else(|| {
-            self.reads += 1;
-            seen.queue.map(|counts| self.settings.triggers[index].total(counts))
-        });
-        self.note(index, read.is_some());
-        read
+        self.reads += 1;
+        seen.queue.map(|counts| self.settings.triggers[index].total(counts))
     }
 
-    /// `composite-metric`: what the formula makes of all triggers, or what the fallback does when one fails.
-    fn composite(&mut self, seen: &Observation) -> Option<Metric> {
-        let reads: Vec<_> = (0..self.settings.triggers.len()).map(|index| self.read(index, seen)).collect();
-        let modifiers = self.settings.scaling_modifiers.as_ref()?;
-        let (target_milli, kind) = (modifiers.target_milli(), modifiers.metric_type);
-        let milli = match reads.iter().position(Option::is_none) {
-            None => (modifiers.value(&self.settings.triggers, &reads).ok()? * 1000.0) as u64,
-            Some(failed) if self.falls_back(failed) => self.fallback_milli(target_milli, kind, seen)?,
-            Some(_) => return None,
-        };
-        Some(Metric { milli, target_milli, kind })
-    }
-
-    fn metric(&mut self, index: usize, seen: &Observation) -> Option<Metric> {
-        let read = self.read(index, seen);
-        let trigger = &self.settings.triggers[index];
-        let (target_milli, kind) = (trigger.queue_length * 1000, trigger.metric_type);
-        let milli = match read {
-            Some(total) => total.saturating_mul(1000),
-            None if self.falls_back(index) => self.fallback_milli(target_milli, kind, seen)?,
-            None => return None,
-        };
-        Some(Metric { milli, target_milli, kind })
-    }
-
-    /// Both loops count into the same number, so a fallback comes sooner than `pollingInterval` suggests.
-    fn note(&mut self, index: usize, read: bool) {
-        self.failures[index] = if read { 0 } else { self.failures[index].saturating_add(1) };
-    }
-
-    fn falls_back(&self, index: usize) -> bool {
-        self.settings.fallback.as_ref().is_some_and(|f| self.failures[index] > f.failure_threshold)
+    /// KEDA's `GetMetricsWithFallback`. Both loops count failures into the same number, so a fallback comes sooner than
+    /// `pollingInterval` suggests; and a cached record that is the fallback's own counts as a success.
+    fn observed(&mut self, index: usize, read: Option<u64>, seen: &Observation) -> Observed {
+        if let Some(messages) = read {
+            self.failures[index] = 0;
+            return Observed::Read(messages.saturating_mul(1000));
+        }
+        self.failures[index] = self.failures[index].saturating_add(1);
+        let falls_back = self.settings.fallback.as_ref().is_some_and(|f| self.failures[index] > f.failure_threshold);
+        let milli = if falls_back { self.fallback_milli(index, seen) } else { None };
+        milli.map_or(Observed::Failed, Observed::FallenBack)
     }
 
     /// The metric that makes the HPA stand at the replicas of the fallback.
-    fn fallback_milli(&self, target_milli: u64, kind: MetricType, seen: &Observation) -> Option<u64> {
+    fn fallback_milli(&self, index: usize, seen: &Observation) -> Option<u64> {
         let fallback = self.settings.fallback.as_ref()?;
         let replicas = match fallback.behavior {
             FallbackBehavior::Static => fallback.replicas,
-            FallbackBehavior::CurrentReplicas => seen.replicas,
-            FallbackBehavior::CurrentReplicasIfHigher => fallback.replicas.max(seen.replicas),
-            FallbackBehavior::CurrentReplicasIfLower => fallback.replicas.min(seen.replicas),
+            FallbackBehavior::CurrentReplicas => self.replicas,
+            FallbackBehavior::CurrentReplicasIfHigher => fallback.replicas.max(self.replicas),
+            FallbackBehavior::CurrentReplicasIfLower => fallback.replicas.min(self.replicas),
         };
+        let (target_milli, kind) = self.settings.target(index);
         let milli = target_milli * u64::from(replicas);
         match kind {
             MetricType::AverageValue => Some(milli),
@@ -360,15 +500,15 @@ impl Policy for Keda {
         let from = self.replicas;
         // The operator first: what it has just woken, the HPA sees.
         let polls = self.next_poll <= self.next_sync;
-        let (to, reason, detail) = if polls { self.poll(now, seen) } else { self.sync(now, seen) };
+        let verdict = if polls { self.poll(now, seen) } else { self.sync(now, seen) };
         let next = if polls { &mut self.next_poll } else { &mut self.next_sync };
-        let period = if polls { self.settings.polling_interval } else { self.settings.hpa.sync_period };
+        let period = if polls { self.settings.polling_interval } else { self.sync_period };
         // Each loop keeps its phase, and skips what an engine that was late has missed.
         while *next <= now {
             *next += period;
         }
-        self.replicas = to;
-        Decision { by: if polls { "keda" } else { "hpa" }, from, to, reason, detail }
+        self.replicas = verdict.to;
+        verdict.by(if polls { Scaler::Keda } else { Scaler::Hpa }, from)
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+pub mod estimates;
 pub mod event_source;
 pub mod hpa;
 pub mod keda;
 pub mod managed_instances;
+mod reason;
 pub mod replica_set;
 pub mod scaled_job;
 pub mod seconds;
 
+pub use reason::{Reason, Scaler};
 pub use twinscale_sqs::model::Counts;
 
 /// What a policy sees when it looks.
@@ -26,16 +29,37 @@ pub struct Observation {
 /// What a policy decided, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Who decided: `keda`, `hpa`, `event-source-mapping` or `managed-instances`.
-    pub by: &'static str,
+    /// Who decided.
+    pub by: Scaler,
     /// Capacity before.
     pub from: u32,
     /// Capacity after; the same as `from` when nothing changes.
     pub to: u32,
-    /// The reason in the owner's words: `Activated`, `ScaleUpLimit`, `TooManyReplicas`, `ScaleDownStabilized` …
-    pub reason: &'static str,
+    /// The reason, in the owner's word.
+    pub reason: Reason,
     /// What was seen and computed, for people: `1,000 messages / 5 = 200 desired, limited to 4`.
     pub detail: String,
+}
+
+/// What one look came to: a [`Decision`] that does not yet say whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Capacity to ask for.
+    pub to: u32,
+    /// The reason, in the owner's word.
+    pub reason: Reason,
+    /// What was seen and computed, for people.
+    pub detail: String,
+}
+
+impl Verdict {
+    fn new(to: u32, reason: Reason, detail: impl Into<String>) -> Self {
+        Self { to, reason, detail: detail.into() }
+    }
+
+    fn by(self, by: Scaler, from: u32) -> Decision {
+        Decision { by, from, to: self.to, reason: self.reason, detail: self.detail }
+    }
 }
 
 /// Something that scales one target.

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Decision, Observation, Policy};
+use super::{Decision, Observation, Policy, Reason, Scaler};
 
 /// How often it looks (estimate).
 const LOOK: Duration = Duration::from_secs(10);
@@ -73,17 +73,17 @@ impl Policy for ManagedInstances {
         let needed = by_slots.max(by_vcpu);
         let to = u32::try_from(needed).unwrap_or(u32::MAX).clamp(self.minimum, self.maximum);
         let reason = match needed {
-            n if n > u64::from(self.maximum) => "MaxExecutionEnvironments",
-            n if n < u64::from(self.minimum) => "MinExecutionEnvironments",
-            n if n > by_slots => "CpuUtilization",
-            _ => "ConcurrencySaturation",
+            n if n > u64::from(self.maximum) => Reason::MaxExecutionEnvironments,
+            n if n < u64::from(self.minimum) => Reason::MinExecutionEnvironments,
+            n if n > by_slots => Reason::CpuUtilization,
+            _ => Reason::ConcurrencySaturation,
         };
         let detail = format!(
             "twice a peak of {peak} invocations, {} in an environment, and of {busiest:.1} vCPUs, {} in each",
             self.slots, self.vcpu
         );
         let from = std::mem::replace(&mut self.wanted, to);
-        Decision { by: "managed-instances", from, to, reason, detail }
+        Decision { by: Scaler::ManagedInstances, from, to, reason, detail }
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
         // 90 s of computing in 10 s keep nine vCPUs busy: twice that are nine environments, where slots want three.
         policy.computes(Duration::from_secs(90));
         let decision = policy.tick(policy.due(), &Observation { replicas: 12, ..Observation::default() });
-        assert_eq!((decision.to, decision.reason), (9, "CpuUtilization"));
+        assert_eq!((decision.to, decision.reason), (9, Reason::CpuUtilization));
         assert_eq!(look(&mut policy, 0), 9, "remembered for five minutes");
     }
 }

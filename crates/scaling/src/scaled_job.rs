@@ -5,18 +5,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::keda::{self, Trigger};
-use super::{Decision, Observation, Policy, seconds};
+use super::{Decision, Observation, Policy, Reason, Scaler, seconds};
 
 /// A ScaledJob on one queue. Names and defaults are KEDA's, but for `messagesPerJob`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Settings {
+pub struct ScaledJobSettings {
     /// How often the operator looks (30 s).
     #[serde(with = "seconds")]
     pub polling_interval: Duration,
-    /// When the operator first looks, after the start of the run.
-    #[serde(rename = "firstPollSeconds", with = "seconds")]
-    pub first_poll: Duration,
+    /// When the operator first looks, after the start of the run; without this it is drawn.
+    #[serde(rename = "firstPollSeconds", with = "seconds::option", skip_serializing_if = "Option::is_none")]
+    pub first_poll: Option<Duration>,
     /// Jobs that always run (0).
     pub min_replica_count: u32,
     /// Jobs at most (100, also where it is left out).
@@ -32,11 +32,11 @@ pub struct Settings {
     pub messages_per_job: Option<u32>,
 }
 
-impl Default for Settings {
+impl Default for ScaledJobSettings {
     fn default() -> Self {
         Self {
             polling_interval: Duration::from_secs(30),
-            first_poll: Duration::ZERO,
+            first_poll: None,
             min_replica_count: 0,
             max_replica_count: None,
             strategy: Strategy::Default,
@@ -46,15 +46,15 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl ScaledJobSettings {
     /// What is wrong with these settings: the field, and what to write instead. Empty when all is well.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
-        let object = keda::Settings {
+        let object = keda::ScaledObjectSettings {
             polling_interval: self.polling_interval,
             min_replica_count: self.min_replica_count,
             max_replica_count: self.max_replica_count.unwrap_or(100),
             triggers: self.triggers.clone(),
-            ..keda::Settings::default()
+            ..keda::ScaledObjectSettings::default()
         };
         let mut mistakes = object.mistakes();
         if self.messages_per_job == Some(0) {
@@ -73,15 +73,16 @@ impl Settings {
 /// that runs; [`Decision::to`] is how many unfinished jobs there are when the new ones are made.
 #[derive(Clone, Debug)]
 pub struct ScaledJob {
-    settings: Settings,
+    settings: ScaledJobSettings,
     next: Duration,
     reads: u64,
 }
 
 impl ScaledJob {
-    /// A ScaledJob made at time zero.
-    pub fn new(settings: Settings) -> Self {
-        Self { next: settings.first_poll, settings, reads: 0 }
+    /// A ScaledJob whose first poll comes after `phase`, 0 to 1, of its interval, unless the settings say when.
+    pub fn new(settings: ScaledJobSettings, phase: f64) -> Self {
+        let next = settings.first_poll.unwrap_or_else(|| settings.polling_interval.mul_f64(phase));
+        Self { next, settings, reads: 0 }
     }
 
     /// GetQueueAttributes calls so far: they are billed.
@@ -108,13 +109,13 @@ impl Policy for ScaledJob {
         let wanted = metrics().map(|(messages, trigger)| messages.div_ceil(trigger.queue_length.max(1))).max();
         let made = jobs_to_create(&self.settings, messages, wanted.unwrap_or(0), from, pending, active);
         let reason = match (seen.queue, active, made) {
-            (None, ..) => "KEDAScalerFailed",
-            (_, _, 1..) => "KEDAJobsCreated",
-            (_, true, 0) => "ScalerActive",
-            (_, false, 0) => "ScalerNotActive",
+            (None, ..) => Reason::KEDAScalerFailed,
+            (_, _, 1..) => Reason::KEDAJobsCreated,
+            (_, true, 0) => Reason::ScalerActive,
+            (_, false, 0) => Reason::ScalerNotActive,
         };
         let detail = format!("{messages} messages, {from} unfinished jobs, {pending} of them pending");
-        Decision { by: "keda", from, to: from.saturating_add(made), reason, detail }
+        Decision { by: Scaler::Keda, from, to: from.saturating_add(made), reason, detail }
     }
 }
 
@@ -141,7 +142,14 @@ pub enum Strategy {
 
 /// Jobs to make now: for `messages` that ask for `wanted` jobs (messages / target, rounded up), with `running` unfinished
 /// jobs of which `pending` have no pod that runs or has succeeded (a subset). KEDA's `scale_jobs.go`.
-fn jobs_to_create(settings: &Settings, messages: u64, wanted: u64, running: u32, pending: u32, active: bool) -> u32 {
+fn jobs_to_create(
+    settings: &ScaledJobSettings,
+    messages: u64,
+    wanted: u64,
+    running: u32,
+    pending: u32,
+    active: bool,
+) -> u32 {
     let min = i64::from(settings.min_replica_count);
     let (running, pending) = (i64::from(running), i64::from(pending));
     if running < min {
@@ -175,7 +183,7 @@ mod tests {
     use super::*;
 
     fn created(strategy: Strategy, messages: u64, running: u32, pending: u32) -> u32 {
-        let settings = Settings { max_replica_count: Some(20), strategy, ..Settings::default() };
+        let settings = ScaledJobSettings { max_replica_count: Some(20), strategy, ..ScaledJobSettings::default() };
         jobs_to_create(&settings, messages, messages, running, pending, messages > 0)
     }
 
@@ -201,7 +209,7 @@ mod tests {
 
     #[test]
     fn jobs_below_the_minimum_are_made_first_and_forced_active() {
-        let settings = Settings { min_replica_count: 3, ..Settings::default() };
+        let settings = ScaledJobSettings { min_replica_count: 3, ..ScaledJobSettings::default() };
         assert_eq!(jobs_to_create(&settings, 0, 0, 1, 0, false), 2);
         assert_eq!(
             jobs_to_create(&settings, 10, 10, 3, 0, false),
@@ -212,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_job_may_take_several_messages_and_nothing_is_made_while_inactive() {
-        let settings = Settings::default();
+        let settings = ScaledJobSettings::default();
         assert_eq!(jobs_to_create(&settings, 11, 3, 0, 0, true), 3);
         assert_eq!(jobs_to_create(&settings, 11, 3, 0, 0, false), 0);
         assert_eq!(jobs_to_create(&settings, 1_000_000, 200_000, 0, 0, true), 100, "100 where no maximum is set");

@@ -1,12 +1,19 @@
 //! The embedded queue must never be the bottleneck: messages received and deleted a second, in batches of 10 over 16
 //! connections, client included. Beside it the same client against a bare hyper server that answers the same bytes
-//! without looking at the request: the ratio says what the queue itself costs.
+//! without looking at the request: the ratio says what the queue itself costs. And the same by the Query protocol.
+//!
+//! With `peers`: beside what others use for it, start, memory and speed in one run (`peers/setup.sh` installs them).
 //!
 //! `cargo bench --bench embedded_queue`; `MESSAGES` (300,000) sets how many, `MESSAGES_A_SECOND_MIN` fails it below that.
 
+#![allow(unreachable_pub)]
+
+mod load;
+mod peers;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -14,55 +21,83 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use load::{BATCH, CONNECTIONS, Protocol, Target, drain, rate, send};
+use tokio::net::TcpListener;
 use twinscale_sqs::model;
-use twinscale_sqs::server::{Options, SqsServer};
+use twinscale_sqs::server::SqsServer;
 
-const CONNECTIONS: usize = 16;
-const BATCH: usize = 10;
 const ROUNDS: usize = 3;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
+    if std::env::args().any(|argument| argument == "peers") {
+        return peers::compare().await;
+    }
     let messages: usize = number("MESSAGES").unwrap_or(300_000);
     pure(messages * 4);
-    let server =
-        SqsServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), Options::default()).await.expect("a free port");
+    let server = SqsServer::start().await.expect("a free port");
     let url = server.create_queue("bench", &[("VisibilityTimeout", "600")]).expect("a new queue");
-    let (mut best, mut best_bare) = (0.0_f64, 0.0_f64);
+    let json = Target { address: server.address(), url, protocol: Protocol::Json, signed: false };
+    let query = Target { protocol: Protocol::Query, ..json.clone() };
+    let (mut best, mut best_bare, mut best_query) = (0.0_f64, 0.0_f64, 0.0_f64);
+    let (mut json_time, mut query_time) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..ROUNDS {
+        // The other protocol and the bare server take turns, so that whatever else the machine does meets all alike.
+        let began = processor_time();
+        let (sent, drained, received, deleted) = round(&server, &json, messages).await;
+        let between = processor_time();
+        let (query_sent, query_drained, ..) = round(&server, &query, messages).await;
+        json_time += between - began;
+        query_time += processor_time() - between;
+        let bare = Target { address: echo(received, deleted).await, ..json.clone() };
         let began = Instant::now();
-        send(server.address(), &url, messages).await;
-        let sent = rate(messages, began);
-        let began = Instant::now();
-        let (got, received, deleted) = drain(server.address(), &url, usize::MAX).await;
-        let drained = rate(got, began);
-        assert_eq!(got, messages, "every message is received once");
-        assert_eq!(server.counts("bench").expect("exists"), Default::default(), "and deleted");
-        // The bare server takes turns with the queue, so that whatever else the machine does meets both alike.
-        let bare = echo(received, deleted).await;
-        let began = Instant::now();
-        let (got, ..) = drain(bare, &url, messages / BATCH / CONNECTIONS).await;
+        let (got, ..) = drain(&bare, messages / BATCH / CONNECTIONS).await;
         let bare = rate(got, began);
         println!(
-            "sent {sent:>9.0}/s   received and deleted {drained:>9.0}/s   the same from a bare server {bare:>9.0}/s"
+            "JSON: sent {sent:>9.0}/s, received and deleted {drained:>9.0}/s   Query: {query_sent:>9.0}/s, {query_drained:>9.0}/s   the same as JSON from a bare server {bare:>9.0}/s"
         );
-        (best, best_bare) = (best.max(drained), best_bare.max(bare));
+        best = best.max(drained);
+        best_bare = best_bare.max(bare);
+        best_query = best_query.max(query_drained);
     }
     println!("best of {ROUNDS}: {best:.0} messages/s, {:.2} of a bare server", best / best_bare);
+    println!("by the Query protocol: {best_query:.0} messages/s, {:.2} of JSON", best_query / best);
+    // Which other work on the machine hardly changes.
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / (ROUNDS * messages) as f64;
+    println!(
+        "processor time a message, sent, received and deleted, client included: JSON {:.1} µs, Query {:.1} µs, {:.2} of Query's",
+        each(json_time),
+        each(query_time),
+        json_time.as_secs_f64() / query_time.as_secs_f64()
+    );
     if let Some(least) = number("MESSAGES_A_SECOND_MIN") {
         assert!(best >= least as f64, "{best:.0} messages/s is below {least}");
     }
 }
 
-fn number(name: &str) -> Option<usize> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+/// What this process has used so far, in hundredths of a second; nothing where there is no `/proc`.
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name in brackets: user and system time are the 12th and 13th.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    Duration::from_millis(10 * fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>())
 }
 
-fn rate(messages: usize, began: Instant) -> f64 {
-    messages as f64 / began.elapsed().as_secs_f64()
+/// Sends so many messages, then receives and deletes them. Returns the rates of both, and one answer of each kind.
+async fn round(server: &SqsServer, target: &Target, messages: usize) -> (f64, f64, Vec<u8>, Vec<u8>) {
+    let began = Instant::now();
+    send(target, messages).await;
+    let sent = rate(messages, began);
+    let began = Instant::now();
+    let (got, received, deleted) = drain(target, usize::MAX).await;
+    let drained = rate(got, began);
+    assert_eq!(got, messages, "every message is received once");
+    assert_eq!(server.counts("bench").expect("exists"), Default::default(), "and deleted");
+    (sent, drained, received, deleted)
+}
+
+fn number(name: &str) -> Option<usize> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 /// The state machine alone, as the simulator uses it: send one, receive in tens, delete each.
@@ -84,125 +119,6 @@ fn pure(messages: usize) {
         "the state machine alone, sent, received and deleted: {:.2} million messages/s",
         rate(messages, began) / 1e6
     );
-}
-
-async fn send(address: SocketAddr, url: &str, messages: usize) {
-    let mut connections = JoinSet::new();
-    let entries: Vec<String> = (0..BATCH).map(|i| format!(r#"{{"Id":"{i}","MessageBody":"{:064}"}}"#, i)).collect();
-    let body = format!(r#"{{"QueueUrl":"{url}","Entries":[{}]}}"#, entries.join(","));
-    let batches = messages.div_ceil(BATCH);
-    for nth in 0..CONNECTIONS {
-        let (request, share) = (request("SendMessageBatch", &body), (batches + nth) / CONNECTIONS);
-        connections.spawn(async move {
-            let mut client = Client::connect(address).await;
-            for _ in 0..share {
-                client.ask(&request).await;
-            }
-        });
-    }
-    connections.join_all().await;
-}
-
-/// Receives and deletes until a receive is empty, or so many rounds a connection. Returns messages, and one answer of
-/// each kind.
-async fn drain(address: SocketAddr, url: &str, rounds: usize) -> (usize, Vec<u8>, Vec<u8>) {
-    let mut connections = JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        let receive = request("ReceiveMessage", &format!(r#"{{"QueueUrl":"{url}","MaxNumberOfMessages":{BATCH}}}"#));
-        let url = url.to_owned();
-        connections.spawn(async move {
-            let mut client = Client::connect(address).await;
-            let (mut got, mut received, mut deleted, mut body) = (0, Vec::new(), Vec::new(), String::new());
-            for _ in 0..rounds {
-                client.ask(&receive).await;
-                let count = delete_body(&mut body, &url, client.body());
-                if count == 0 {
-                    break;
-                }
-                if received.is_empty() {
-                    received = client.body().to_vec();
-                }
-                client.ask(&request("DeleteMessageBatch", &body)).await;
-                if deleted.is_empty() {
-                    deleted = client.body().to_vec();
-                }
-                got += count;
-            }
-            (got, received, deleted)
-        });
-    }
-    let all = connections.join_all().await;
-    let got = all.iter().map(|(got, ..)| got).sum();
-    let (_, received, deleted) = all.into_iter().max_by_key(|(got, ..)| *got).expect("there are connections");
-    (got, received, deleted)
-}
-
-/// Writes a delete of every receipt handle in `answer`, and returns how many there are.
-fn delete_body(body: &mut String, url: &str, answer: &[u8]) -> usize {
-    body.clear();
-    body.push_str(r#"{"QueueUrl":""#);
-    body.push_str(url);
-    body.push_str(r#"","Entries":["#);
-    let answer = std::str::from_utf8(answer).expect("JSON is UTF-8");
-    let mut count = 0;
-    for handle in answer.split(r#""ReceiptHandle":""#).skip(1) {
-        let handle = handle.split('"').next().expect("a handle ends");
-        let comma = if count > 0 { "," } else { "" };
-        body.push_str(comma);
-        body.push_str(r#"{"Id":""#);
-        body.push(char::from(b'a' + count as u8));
-        body.push_str(r#"","ReceiptHandle":""#);
-        body.push_str(handle);
-        body.push_str(r#""}"#);
-        count += 1;
-    }
-    body.push_str("]}");
-    count
-}
-
-fn request(action: &str, body: &str) -> Vec<u8> {
-    format!(
-        "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-amz-json-1.0\r\nx-amz-target: AmazonSQS.{action}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}
-
-/// A client that knows just enough HTTP/1.1.
-struct Client {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-    body: std::ops::Range<usize>,
-}
-
-impl Client {
-    async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
-        stream.set_nodelay(true).expect("a TCP socket");
-        Self { stream, buffer: Vec::with_capacity(16 << 10), body: 0..0 }
-    }
-
-    async fn ask(&mut self, request: &[u8]) {
-        self.stream.write_all(request).await.expect("the server reads");
-        self.buffer.clear();
-        loop {
-            let read = self.stream.read_buf(&mut self.buffer).await.expect("the server answers");
-            assert!(read > 0, "the server closed the connection");
-            let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let text = std::str::from_utf8(&self.buffer[..head]).expect("headers are ASCII");
-            assert!(text.starts_with("HTTP/1.1 200"), "{}", String::from_utf8_lossy(&self.buffer));
-            let length = text.split("content-length: ").nth(1).expect("a length").split("\r\n").next();
-            let length: usize = length.and_then(|length| length.parse().ok()).expect("a number");
-            self.body = head + 4..head + 4 + length;
-            if self.buffer.len() >= self.body.end {
-                return;
-            }
-        }
-    }
-
-    fn body(&self) -> &[u8] {
-        &self.buffer[self.body.clone()]
-    }
 }
 
 /// A server that reads requests and answers with those bytes, whatever is asked.

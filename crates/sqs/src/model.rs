@@ -19,16 +19,19 @@ mod slab;
 mod timers;
 mod types;
 
-pub use types::{Attributes, Counts, Departure, HandleError, Message, OverLimit, Received, Send, Sent, VISIBILITY_MAX};
+pub use types::{
+    Attributes, Counts, Departure, HandleError, Message, OverLimit, Place, Received, Send, Sent, VISIBILITY_MAX,
+};
 
 use deduplication::Deduplication;
-use groups::Groups;
-use slab::{Slab, State};
+use groups::{Groups, Opened};
+use slab::{MessageState, Slab};
 use timers::Timers;
 
 pub use slab::Handle;
 
 /// A standard or FIFO queue of payloads `P`.
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub struct Queue<P> {
     attributes: Attributes,
     slab: Slab<P>,
@@ -40,10 +43,11 @@ pub struct Queue<P> {
 }
 
 /// Which visible message is next.
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 enum Order {
     /// As they became visible. An entry whose message has gone meanwhile no longer matches its slot's generation.
     Standard(VecDeque<Handle>),
-    /// The oldest of a group that nobody holds.
+    /// The oldest of a group, if nobody holds one before it.
     Fifo(Box<(Groups, Deduplication)>),
 }
 
@@ -72,7 +76,8 @@ impl<P: Clone> Queue<P> {
 
     /// Changes settings. Messages already delayed or in flight keep their timers; retention counts at once. Whether it
     /// is a FIFO queue never changes.
-    pub fn set_attributes(&mut self, attributes: Attributes) {
+    pub fn set_attributes(&mut self, now: Duration, attributes: Attributes) {
+        self.advance(now);
         self.attributes = Attributes { fifo: self.attributes.fifo, ..attributes };
     }
 
@@ -97,25 +102,26 @@ impl<P: Clone> Queue<P> {
             first_received_at: None,
             received_at: None,
             receives: 0,
+            receives_before: 0,
         };
         self.insert(now, message, delay);
         sent
     }
 
-    /// Takes in a message that left another queue, by redrive or by a move task. It keeps its id, and on a standard
-    /// queue the time it was sent, from which retention counts; its receives start anew.
+    /// Takes in a dead letter of another queue. It keeps its id and its receive count, and on a standard queue the time
+    /// it was sent, from which retention counts.
     pub fn admit(&mut self, now: Duration, message: Message<P>) {
         self.advance(now);
         let sent_at = if self.attributes.fifo { now } else { message.sent_at };
-        let fresh = Message { sent_at, first_received_at: None, received_at: None, receives: 0, ..message };
-        self.insert(now, fresh, Duration::ZERO);
+        let admitted = Message { sent_at, receives_before: message.receives, ..message };
+        self.insert(now, admitted, Duration::ZERO);
     }
 
     /// Hands up to `max` messages to a receiver, appended to `out`, hidden for `visibility` (the queue's, if `None`),
     /// and says how many.
     ///
     /// A message that was received as often as the redrive policy allows departs instead. On a FIFO queue a receive
-    /// brings as many of one group as it can, and locks the group.
+    /// brings as many of one group as it can, up to the first that somebody holds; what it brings locks those behind.
     ///
     /// # Errors
     /// [`OverLimit`] on a standard queue with as many messages in flight as are allowed; a FIFO queue brings nothing.
@@ -137,7 +143,8 @@ impl<P: Clone> Queue<P> {
         let (mut opened, mut taken) = (None, 0);
         while taken < max {
             let Some(slot) = self.next_visible(&mut opened) else { break };
-            if self.slab.message(slot).receives >= most_receives {
+            let message = self.slab.message(slot);
+            if message.receives - message.receives_before >= most_receives {
                 let message = self.remove(slot);
                 self.departed.push(Departure::DeadLetter(message));
             } else {
@@ -161,24 +168,30 @@ impl<P: Clone> Queue<P> {
             slab::Look::Held(slot) => Ok(Some(self.remove(slot))),
             slab::Look::Visible(slot) if !fifo => Ok(Some(self.remove(slot))),
             slab::Look::Visible(_) => Err(HandleError::Expired),
-            slab::Look::Superseded if fifo => Err(HandleError::Expired),
-            slab::Look::Superseded | slab::Look::Gone => Ok(None),
+            slab::Look::Superseded(_) if fifo => Err(HandleError::Expired),
+            slab::Look::Superseded(_) | slab::Look::Gone => Ok(None),
             slab::Look::Never => Err(HandleError::Invalid),
         }
     }
 
-    /// Hides the message for `timeout` from now; zero gives it back at once. The handle stays the same.
+    /// Hides the message for `timeout` from now, zero shows it at once, and returns it. The handle stays the same.
+    ///
+    /// As SQS, it takes a handle whose visibility timeout is over: the message is in flight again, under that handle if
+    /// nobody has received it since, else under its receiver's. So success does not say who holds the message.
     ///
     /// # Errors
-    /// Tells apart a message that is not in flight, one that is gone or with somebody else, a forged handle, and a
-    /// timeout that would keep it for more than 12 hours after it was received.
-    pub fn change_visibility(&mut self, now: Duration, handle: Handle, timeout: Duration) -> Result<(), HandleError> {
+    /// [`HandleError::Gone`] when the message is deleted, [`HandleError::Invalid`] for a handle that this queue never
+    /// gave, [`HandleError::TooLong`] when the message would be hidden for more than 12 hours after it was received.
+    pub fn change_visibility(
+        &mut self,
+        now: Duration,
+        handle: Handle,
+        timeout: Duration,
+    ) -> Result<&Message<P>, HandleError> {
         self.advance(now);
         let slot = match self.slab.look(handle) {
-            slab::Look::Held(slot) => slot,
-            slab::Look::Visible(_) if self.attributes.fifo => return Err(HandleError::Expired),
-            slab::Look::Visible(_) => return Err(HandleError::NotInFlight),
-            slab::Look::Superseded | slab::Look::Gone => return Err(HandleError::Gone),
+            slab::Look::Held(slot) | slab::Look::Visible(slot) | slab::Look::Superseded(slot) => slot,
+            slab::Look::Gone => return Err(HandleError::Gone),
             slab::Look::Never => return Err(HandleError::Invalid),
         };
         let until = now.saturating_add(timeout);
@@ -186,27 +199,33 @@ impl<P: Clone> Queue<P> {
         if until > received_at.saturating_add(VISIBILITY_MAX) {
             return Err(HandleError::TooLong);
         }
-        self.slab.set(slot, State::InFlight, until);
-        self.timers.push(until, handle);
-        self.advance(now);
-        Ok(())
-    }
-
-    /// The message that `handle` holds, if it still does.
-    pub fn held(&self, handle: Handle) -> Option<&Message<P>> {
-        match self.slab.look(handle) {
-            slab::Look::Held(slot) => Some(self.slab.message(slot)),
-            _ => None,
+        match self.slab.state(slot) {
+            MessageState::InFlight => self.slab.set(slot, MessageState::InFlight, until),
+            // It is shown already.
+            MessageState::Visible if timeout.is_zero() => return Ok(self.slab.message(slot)),
+            MessageState::Visible => {
+                self.count(slot, -1);
+                self.slab.set(slot, MessageState::InFlight, until);
+                self.count(slot, 1);
+                if let Order::Fifo(fifo) = &mut self.order {
+                    fifo.0.taken(self.slab.turn(slot));
+                }
+            }
+            MessageState::Delayed | MessageState::Free => unreachable!("it was received, and is not gone"),
         }
+        self.timers.push(until, self.slab.handle(slot));
+        self.advance(now);
+        Ok(self.slab.message(slot))
     }
 
     /// Hands a message to its holder once more, under the same handle and hidden anew: the answer to a FIFO receive that
     /// is asked again because the first answer was lost.
     pub fn renew(&mut self, now: Duration, handle: Handle, visibility: Option<Duration>) -> Option<Received<P>> {
         let timeout = visibility.unwrap_or(self.attributes.visibility_timeout);
-        self.change_visibility(now, handle, timeout).ok()?;
+        self.advance(now);
         let slab::Look::Held(slot) = self.slab.look(handle) else { return None };
-        let (message, sequence) = (self.slab.message(slot).clone(), self.slab.place(slot).sequence);
+        self.change_visibility(now, handle, timeout).ok()?;
+        let (message, sequence) = (self.slab.message(slot).clone(), self.slab.turn(slot).sequence);
         Some(Received { handle, sequence, message })
     }
 
@@ -222,9 +241,12 @@ impl<P: Clone> Queue<P> {
         out.len() - before
     }
 
-    /// Drops every message, those in flight included.
+    /// Drops every message, those in flight included, and forgets their deduplication ids.
     pub fn purge(&mut self, now: Duration) {
         self.advance(now);
+        if let Order::Fifo(fifo) = &mut self.order {
+            fifo.1 = Deduplication::default();
+        }
         while let Some(slot) = self.slab.oldest() {
             self.remove(slot);
         }
@@ -234,6 +256,28 @@ impl<P: Clone> Queue<P> {
     pub fn counts(&mut self, now: Duration) -> Counts {
         self.advance(now);
         self.counts
+    }
+
+    /// What is in the queue, the oldest first, and how each message stands.
+    pub fn messages(&mut self, now: Duration) -> impl Iterator<Item = (Place, &Message<P>)> {
+        self.advance(now);
+        self.slab.by_age().map(|slot| {
+            let place = match self.slab.state(slot) {
+                MessageState::Visible | MessageState::Free => Place::Visible,
+                MessageState::Delayed => Place::Delayed { until: self.slab.until(slot) },
+                MessageState::InFlight => Place::InFlight { until: self.slab.until(slot) },
+            };
+            (place, self.slab.message(slot))
+        })
+    }
+
+    /// True when a receive at `now` would look at no message, and so change nothing.
+    pub fn is_idle(&mut self, now: Duration) -> bool {
+        self.advance(now);
+        match &self.order {
+            Order::Standard(ready) => ready.is_empty(),
+            Order::Fifo(fifo) => fifo.0.is_idle(),
+        }
     }
 
     /// When time alone next makes a message visible; retention is left out, it only takes messages away.
@@ -252,30 +296,36 @@ impl<P: Clone> Queue<P> {
         !self.departed.is_empty()
     }
 
-    /// Lets happen what is due by `now`: delays and visibility timeouts end, old messages expire.
+    /// Lets happen what is due by `now`, in the order of time: delays and visibility timeouts end, old messages expire.
+    /// So how often it is called changes nothing.
     fn advance(&mut self, now: Duration) {
-        while let Some(slot) = self.timers.pop_due(now, &self.slab) {
-            self.count(slot, -1);
-            let held = self.slab.state(slot) == State::InFlight;
-            self.slab.set(slot, State::Visible, now);
-            self.count(slot, 1);
-            match &mut self.order {
-                Order::Standard(ready) => ready.push_back(self.slab.handle(slot)),
-                Order::Fifo(fifo) => fifo.0.visible(self.slab.place(slot), held, |s| self.slab.is_visible(s)),
-            }
-        }
-        while let Some(slot) = self.slab.oldest() {
-            if self.slab.message(slot).sent_at.saturating_add(self.attributes.retention) > now {
-                break;
-            }
+        loop {
+            let expires = |slot| (slot, self.slab.message(slot).sent_at.saturating_add(self.attributes.retention));
+            let expired = self.slab.oldest().map(expires).filter(|(_, at)| *at <= now);
+            self.show_due(expired.map_or(now, |(_, at)| at));
+            let Some((slot, _)) = expired else { return };
             let message = self.remove(slot);
             self.departed.push(Departure::Expired(message));
         }
     }
 
+    /// Ends delays and visibility timeouts.
+    fn show_due(&mut self, now: Duration) {
+        while let Some(slot) = self.timers.pop_due(now, &self.slab) {
+            self.count(slot, -1);
+            let held = self.slab.state(slot) == MessageState::InFlight;
+            self.slab.set(slot, MessageState::Visible, now);
+            self.count(slot, 1);
+            match &mut self.order {
+                Order::Standard(ready) => ready.push_back(self.slab.handle(slot)),
+                Order::Fifo(fifo) => fifo.0.visible(self.slab.turn(slot), held, |s| self.slab.is_visible(s)),
+            }
+        }
+    }
+
     fn insert(&mut self, now: Duration, message: Message<P>, delay: Duration) {
         self.sequence += 1;
-        let state = if delay.is_zero() { State::Visible } else { State::Delayed };
+        let state = if delay.is_zero() { MessageState::Visible } else { MessageState::Delayed };
         let group = match (&mut self.order, &message.group) {
             (Order::Fifo(fifo), name) => fifo.0.find(name.clone().unwrap_or_else(|| Arc::from(""))),
             (Order::Standard(_), _) => 0,
@@ -284,17 +334,17 @@ impl<P: Clone> Queue<P> {
         self.slab.set(slot, state, now.saturating_add(delay));
         self.count(slot, 1);
         let handle = self.slab.handle(slot);
-        if state == State::Delayed {
+        if state == MessageState::Delayed {
             self.timers.push(now.saturating_add(delay), handle);
         }
         match &mut self.order {
-            Order::Standard(ready) if state == State::Visible => ready.push_back(handle),
+            Order::Standard(ready) if state == MessageState::Visible => ready.push_back(handle),
             Order::Standard(_) => {}
-            Order::Fifo(fifo) => fifo.0.arrived(self.slab.place(slot), |s| self.slab.is_visible(s)),
+            Order::Fifo(fifo) => fifo.0.arrived(self.slab.turn(slot), |s| self.slab.is_visible(s)),
         }
     }
 
-    fn next_visible(&mut self, opened: &mut Option<u32>) -> Option<u32> {
+    fn next_visible(&mut self, opened: &mut Option<Opened>) -> Option<u32> {
         match &mut self.order {
             Order::Standard(ready) => loop {
                 let handle = ready.pop_front()?;
@@ -312,11 +362,11 @@ impl<P: Clone> Queue<P> {
         let handle = self.slab.receive(slot, until);
         self.count(slot, 1);
         if let Order::Fifo(fifo) = &mut self.order {
-            fifo.0.taken(self.slab.place(slot));
+            fifo.0.taken(self.slab.turn(slot));
         }
         self.timers.push(until, handle);
         self.timers.compact(self.counts.in_flight + self.counts.delayed, &self.slab);
-        let sequence = self.slab.place(slot).sequence;
+        let sequence = self.slab.turn(slot).sequence;
         let message = self.slab.message_mut(slot);
         message.receives += 1;
         message.received_at = Some(now);
@@ -326,20 +376,20 @@ impl<P: Clone> Queue<P> {
 
     fn remove(&mut self, slot: u32) -> Message<P> {
         self.count(slot, -1);
-        let (state, place) = (self.slab.state(slot), self.slab.place(slot));
+        let (state, turn) = (self.slab.state(slot), self.slab.turn(slot));
         let message = self.slab.remove(slot);
         if let Order::Fifo(fifo) = &mut self.order {
-            fifo.0.removed(place, state == State::InFlight, |s| self.slab.is_visible(s));
+            fifo.0.removed(turn, state == MessageState::InFlight, |s| self.slab.is_visible(s));
         }
         message
     }
 
     fn count(&mut self, slot: u32, by: i64) {
         let count = match self.slab.state(slot) {
-            State::Visible => &mut self.counts.visible,
-            State::InFlight => &mut self.counts.in_flight,
-            State::Delayed => &mut self.counts.delayed,
-            State::Free => return,
+            MessageState::Visible => &mut self.counts.visible,
+            MessageState::InFlight => &mut self.counts.in_flight,
+            MessageState::Delayed => &mut self.counts.delayed,
+            MessageState::Free => return,
         };
         *count = count.saturating_add_signed(by);
     }

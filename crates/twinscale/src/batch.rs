@@ -90,15 +90,34 @@ pub struct Limits {
     pub in_place: Option<InPlace>,
     /// A store of keys that fails is waited for; else the message is retried.
     pub waits_for_store: bool,
+    /// Where a message that must not be given back, since it is its last receive, still begins once [`Self::concurrency`] is
+    /// closed.
+    pub last_receive: Option<LastReceive>,
     /// Show the handler the notification inside an SNS envelope.
     pub unwrap_sns: bool,
     /// Messages whose effect has happened are not handled again.
     pub idempotency: Option<Idempotency>,
 }
 
+/// What begins though nothing else does any more: given back, it would be a dead letter that nobody has tried.
+#[derive(Clone, Debug)]
+pub struct LastReceive {
+    /// `maxReceiveCount` of the queue.
+    pub max_receives: u32,
+    /// Handlers that run at once.
+    pub concurrency: Arc<Semaphore>,
+}
+
+impl LastReceive {
+    /// Whether this is the last receive of `message`.
+    pub fn is_of(&self, message: &Message) -> bool {
+        message.receive_count >= self.max_receives
+    }
+}
+
 /// Something that happened to a message.
 #[derive(Debug)]
-pub enum Event {
+pub enum MessageEvent {
     /// Its handler is about to run.
     Started(Arc<Message>),
     /// Its handler failed, and will be called again in place: it is the first of its group.
@@ -122,8 +141,8 @@ pub type GoOn = oneshot::Sender<()>;
 pub type InHand = (Arc<Message>, CancellationToken);
 
 /// Runs `messages`, which nobody else can get meanwhile, and sends what happens to each of them to `events`, as whatever
-/// the host makes of an [`Event`]; returns when all have ended, and ends them when it is dropped.
-pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
+/// the host makes of an [`MessageEvent`]; returns when all have ended, and ends them when it is dropped.
+pub async fn run<H: Handler, E: From<MessageEvent> + Send + 'static>(
     handler: &Arc<H>,
     messages: Vec<Arc<Message>>,
     ordered: bool,
@@ -143,7 +162,7 @@ pub async fn run<H: Handler, E: From<Event> + Send + 'static>(
 ///
 /// Messages with a group id, when `ordered`, run one after the other within their group; the first that does not end
 /// [`Outcome::Done`] or [`Outcome::Reject`] blocks the rest of its group, so that order is kept on redelivery.
-pub fn lanes<H: Handler, E: From<Event> + Send + 'static>(
+pub fn lanes<H: Handler, E: From<MessageEvent> + Send + 'static>(
     handler: &Arc<H>,
     messages: Vec<InHand>,
     ordered: bool,
@@ -167,7 +186,7 @@ pub fn lanes<H: Handler, E: From<Event> + Send + 'static>(
     lanes.into_iter().map(move |lane| run_lane(handler.clone(), lane, ordered, limits.clone(), events.clone()))
 }
 
-async fn run_lane<H: Handler, E: From<Event>>(
+async fn run_lane<H: Handler, E: From<MessageEvent>>(
     handler: Arc<H>,
     lane: Vec<InHand>,
     ordered: bool,
@@ -186,7 +205,7 @@ async fn run_lane<H: Handler, E: From<Event>>(
         let waits = ordered && matches!(verdict, Verdict::Handled(Outcome::Reject { .. }));
         let (go_on, gone_on) = waits.then(oneshot::channel).unzip();
         // A closed receiver means that the host is gone, and with it all interest in the verdict.
-        let _ = events.send(Event::Ended(message, verdict, go_on).into());
+        let _ = events.send(MessageEvent::Ended(message, verdict, go_on).into());
         if let Some(gone_on) = gone_on {
             blocked = tokio::select! {
                 taken = gone_on => taken.is_err(),
@@ -197,7 +216,7 @@ async fn run_lane<H: Handler, E: From<Event>>(
 }
 
 /// Runs a message, and again in place as long as that is due.
-async fn run_one<H: Handler, E: From<Event>>(
+async fn run_one<H: Handler, E: From<MessageEvent>>(
     handler: &Arc<H>,
     message: &Arc<Message>,
     lost: &CancellationToken,
@@ -215,7 +234,7 @@ async fn run_one<H: Handler, E: From<Event>>(
             in_place::Next::Again { verdict, wait } => (verdict, wait),
         };
         let behind = behind.iter().map(|(message, _)| message.clone()).collect();
-        let again = Event::Again { message: message.clone(), verdict: verdict.clone(), behind };
+        let again = MessageEvent::Again { message: message.clone(), verdict: verdict.clone(), behind };
         let _ = events.send(again.into());
         if let Err(verdict) = in_place::wait(verdict, wait, lost, limits).await {
             return verdict;

@@ -8,12 +8,12 @@ use tokio::time::timeout;
 
 use crate::message::Message;
 use crate::queue::{DeadLetters, Queue, QueueError};
-use crate::settle::{Key, Kind, Reply};
+use crate::settle::{CallKind, Key, Reply};
 
 /// A call that takes longer has failed, whatever holds it up: credentials that do not come, a name that is looked up.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Whom a call names.
+/// The messages that a call names.
 #[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) key: Key,
@@ -26,25 +26,30 @@ pub(crate) struct Named {
 
 /// What came of a call, entry by entry.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) kind: Kind,
+pub(crate) struct CallAnswer {
+    pub(crate) kind: CallKind,
     pub(crate) replies: Vec<(Key, Reply)>,
 }
 
-pub(crate) async fn make(kind: Kind, queue: Queue, dead_letters: Arc<DeadLetters>, named: Vec<Named>) -> Answer {
+pub(crate) async fn make(
+    kind: CallKind,
+    queue: Queue,
+    dead_letters: Arc<DeadLetters>,
+    named: Vec<Named>,
+) -> CallAnswer {
     let call = async {
         match kind {
-            Kind::Delete => {
+            CallKind::Delete => {
                 let handles: Vec<_> = named.iter().map(|named| named.message.receipt_handle.as_str()).collect();
                 queue.delete_once(&handles).await
             }
-            Kind::GiveBack | Kind::Extend => {
+            CallKind::GiveBack | CallKind::Extend => {
                 let change = |named: &Named| (named.message.receipt_handle.clone(), named.hidden);
                 let changes: Vec<_> = named.iter().map(change).collect();
                 let changes: Vec<_> = changes.iter().map(|(handle, hidden)| (handle.as_str(), *hidden)).collect();
                 queue.change_visibility_once(&changes).await
             }
-            Kind::DeadLetter => {
+            CallKind::DeadLetter => {
                 let rejected: Vec<_> = named.iter().map(|named| (&*named.message, named.reason.as_str())).collect();
                 dead_letters.send(&rejected).await
             }
@@ -53,7 +58,7 @@ pub(crate) async fn make(kind: Kind, queue: Queue, dead_letters: Arc<DeadLetters
     let results = timeout(LIMIT, call).await.unwrap_or_else(|_| vec![Err(QueueError::too_late(LIMIT)); named.len()]);
     tell(kind, &named, &results);
     let replies = named.iter().zip(&results).map(|(named, result)| (named.key, reply(result)));
-    Answer { kind, replies: replies.collect() }
+    CallAnswer { kind, replies: replies.collect() }
 }
 
 fn reply(result: &Result<(), QueueError>) -> Reply {
@@ -65,16 +70,16 @@ fn reply(result: &Result<(), QueueError>) -> Reply {
     }
 }
 
-/// One line a call, with the first of its failures.
-fn tell(kind: Kind, named: &[Named], results: &[Result<(), QueueError>]) {
+/// One line per call, with the first of its failures.
+fn tell(kind: CallKind, named: &[Named], results: &[Result<(), QueueError>]) {
     let failed: Vec<_> = named.iter().zip(results).filter_map(|(n, r)| Some((n, r.as_ref().err()?))).collect();
     let Some((first, error)) = failed.first() else { return };
     let (id, failed, of) = (&first.message.id, failed.len(), named.len());
     match kind {
-        Kind::Delete => tracing::warn!(id, failed, of, %error, "not deleted"),
-        Kind::GiveBack => tracing::warn!(id, failed, of, %error, "not given back"),
-        Kind::Extend => tracing::warn!(id, failed, of, %error, "leases were not extended"),
-        Kind::DeadLetter => {
+        CallKind::Delete => tracing::warn!(id, failed, of, %error, "not deleted"),
+        CallKind::GiveBack => tracing::warn!(id, failed, of, %error, "not given back"),
+        CallKind::Extend => tracing::warn!(id, failed, of, %error, "leases were not extended"),
+        CallKind::DeadLetter => {
             tracing::error!(id, failed, of, %error, "not sent to the dead-letter queue: retried instead");
         }
     }

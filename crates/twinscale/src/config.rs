@@ -11,6 +11,7 @@ mod errors;
 mod read;
 mod reader;
 mod setters;
+mod settings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use errors::{ConfigError, ConfigErrors};
 use reader::Reader;
+pub use settings::{SETTINGS, Setting};
 
 /// Looks a variable up: `std::env::var` in the binaries, a map in tests.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -64,7 +66,7 @@ pub struct WorkerConfig {
     /// `MAX_IN_HAND_MIB`: bytes of the messages in hand, above which no more are received. What the rest of the worker takes
     /// comes on top: the default fits a limit of 256 MiB.
     pub most_bytes: usize,
-    /// `RECEIVE_MIN_ROOM`: ask only when there is room for so many, since a receive costs the same for 1 as for 10.
+    /// `RECEIVE_MIN_ROOM`: ask only when there is room for this many, since a receive costs the same for 1 as for 10.
     pub receive_min_room: usize,
     /// `RECEIVE_LINGER_MS`: after this long, ask for what room there is. Asking as soon as one place is free spends a
     /// request a message; waiting leaves places idle. A quarter second of ten handlers at 1.75 s each costs 7 % of their
@@ -137,13 +139,42 @@ pub struct HttpConfig {
     pub addr: SocketAddr,
     /// `HTTP_ADDR_FILE`: the bound address is written there.
     pub addr_file: Option<PathBuf>,
+    /// `ADMIN_ADDR`: health and metrics, apart from what anybody may call.
+    pub admin_addr: SocketAddr,
+    /// `ADMIN_ADDR_FILE`: as `HTTP_ADDR_FILE`.
+    pub admin_addr_file: Option<PathBuf>,
+    /// `HTTP_CLOSE_DELAY_MS`: from SIGTERM on, readiness says no for this long before `HTTP_ADDR` closes, so that load balancers
+    /// look elsewhere first.
+    pub close_delay: Duration,
     /// `SEND`: off takes `POST /send` away.
     pub send: bool,
     /// `SEND_TOKEN`: bearer token that `/send` asks for.
     pub send_token: Option<String>,
+    /// `SEND_AUTH`: who lets callers of the HTTP function in.
+    pub send_auth: SendAuth,
     /// `SEND_LIMIT`: messages that one `/send` may ask for.
     pub send_limit: usize,
 }
+
+/// Who lets callers of `/send` in, where it is a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendAuth {
+    /// This process, by `SEND_TOKEN`.
+    Token,
+    /// AWS, before it is called: a function URL or an API with IAM authorization.
+    Iam,
+}
+
+impl HttpConfig {
+    /// Whether anybody who reaches the HTTP function could send messages.
+    pub(crate) fn front_stands_open(&self) -> bool {
+        self.send && self.send_token.is_none() && self.send_auth == SendAuth::Token
+    }
+}
+
+/// What to do where the HTTP function would stand open.
+pub(crate) const OPEN_FRONT: &str = "write a bearer token, or SEND_AUTH=iam if IAM authorizes callers before this function, or SEND=off: anybody who \
+     reaches it could send messages";
 
 /// How the function bounds a batch.
 #[derive(Clone, Debug)]
@@ -233,8 +264,18 @@ impl Default for IdempotencyConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        let addr = SocketAddr::from(([127, 0, 0, 1], 8080));
-        Self { addr, addr_file: None, send: true, send_token: None, send_limit: 10_000 }
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            addr: loopback(8080),
+            addr_file: None,
+            admin_addr: loopback(8081),
+            admin_addr_file: None,
+            close_delay: Duration::ZERO,
+            send: true,
+            send_token: None,
+            send_auth: SendAuth::Token,
+            send_limit: 10_000,
+        }
     }
 }
 
@@ -260,9 +301,11 @@ impl Config {
     pub fn read(self, host: Host, lookup: Lookup) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(lookup);
         let config = read::read(&mut reader, self);
+        read::contradictions_of_queues(&mut reader, &config);
         match host {
             Host::Worker => {
                 reader.need_queue(&config);
+                read::contradictions_of_receiving(&mut reader, &config);
                 let http = &config.http;
                 if http.send && http.send_token.is_none() && !http.addr.ip().is_loopback() {
                     let advice =
@@ -274,6 +317,9 @@ impl Config {
             Host::HttpFunction => {
                 if config.http.send {
                     reader.need_queue(&config);
+                }
+                if config.http.front_stands_open() {
+                    reader.missing("SEND_TOKEN", OPEN_FRONT);
                 }
             }
         }
@@ -345,8 +391,11 @@ mod tests {
             ("IDEMPOTENCY_LEASE_SECS", "0", "1 to 43200"),
             ("IDEMPOTENCY_TTL_SECS", "1", "60 to"),
             ("HTTP_ADDR", "localhost", "127.0.0.1:8080"),
+            ("ADMIN_ADDR", "8081", "127.0.0.1:8081"),
+            ("HTTP_CLOSE_DELAY_MS", "5s", "whole number"),
             ("SEND", "2", "on or off"),
             ("SEND_LIMIT", "0", "1 to"),
+            ("SEND_AUTH", "none", "token or iam"),
             ("DEADLINE_MARGIN_MS", "99999999", "0 to 60000"),
             ("FUNCTION_CONCURRENCY", "0", "1 to"),
             ("LOG_FORMAT", "xml", "json or text"),
@@ -373,6 +422,31 @@ mod tests {
             errors(&[queue, ("BACKOFF_BASE_SECS", "10"), ("BACKOFF_MAX_SECS", "5")]).contains("BACKOFF_MAX_SECS=5")
         );
         assert!(errors(&[queue, ("CONCURRENCY_FLOOR", "11")]).contains("CONCURRENCY_FLOOR=11"));
+        for (attempt, wait, wrong) in
+            [("20000", "20", true), ("5000", "20", true), ("20001", "20", false), ("1000", "0", false)]
+        {
+            let pair = [queue, ("ATTEMPT_TIMEOUT_MS", attempt), ("WAIT_TIME_SECS", wait)];
+            let told = worker(&pair).err().map(|errors| errors.to_string());
+            assert_eq!(told.is_some(), wrong, "{pair:?}");
+            assert!(told.is_none_or(|told| told.contains("more than WAIT_TIME_SECS=20")));
+        }
+        let sends_only = [queue, ("ATTEMPT_TIMEOUT_MS", "5000"), ("RECEIVE", "off")];
+        assert!(worker(&sends_only).is_ok(), "it polls for nothing");
+        let beats = |every, more: &[(&str, &str)]| {
+            let pair = [queue, ("VISIBILITY_TIMEOUT_SECS", "30"), ("HEARTBEAT_MS", every)];
+            worker(&[&pair, more].concat()).err().map(|errors| errors.to_string())
+        };
+        assert!(beats("30000", &[]).is_some_and(|told| told.contains("less than VISIBILITY_TIMEOUT_SECS=30")));
+        assert_eq!((beats("29999", &[]), beats("30000", &[("HEARTBEAT", "off")])), (None, None));
+        for (jobs, dead, kind) in [
+            ("https://sqs/1/jobs.fifo", "https://sqs/1/dead", "a FIFO queue"),
+            ("jobs", "dead.fifo", "a standard queue"),
+        ] {
+            let told = errors(&[("QUEUE_URL", jobs), ("DLQ_URL", dead)]);
+            assert!(told.contains(&format!("DLQ_URL={dead}: write {kind}")), "{told}");
+        }
+        assert!(worker(&[("QUEUE_URL", "jobs.fifo"), ("DLQ_URL", "dead.fifo")]).is_ok());
+        assert!(errors(&[queue, ("JOURNAL_QUEUE_URL", "journal.fifo")]).contains("JOURNAL_QUEUE_URL=journal.fifo"));
         let both = [queue, ("IDEMPOTENCY", "memory"), ("IDEMPOTENCY_TABLE", "keys")];
         assert!(errors(&both).contains("IDEMPOTENCY_TABLE=keys"));
     }
@@ -384,6 +458,20 @@ mod tests {
         assert!(worker(&[open[0], open[1], ("SEND", "off")]).is_ok());
         assert!(worker(&[open[0], open[1], ("SEND_TOKEN", "secret")]).is_ok());
         assert!(worker(&[open[0], ("HTTP_ADDR", "[::1]:0")]).is_ok());
+    }
+
+    #[test]
+    fn the_http_function_never_stands_open_but_behind_iam() {
+        let front = |variables: &[(&str, &str)]| {
+            let lookup = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            Config::default().read(Host::HttpFunction, &lookup)
+        };
+        let queue = ("QUEUE_URL", "jobs");
+        assert!(front(&[queue]).expect_err("open").to_string().contains("SEND_AUTH=iam"));
+        assert!(front(&[queue, ("SEND_AUTH", "token")]).is_err());
+        for closed in [("SEND_AUTH", "iam"), ("SEND_TOKEN", "secret"), ("SEND", "off")] {
+            assert!(front(&[queue, closed]).is_ok(), "{closed:?}");
+        }
     }
 
     #[test]

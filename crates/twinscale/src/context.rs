@@ -16,7 +16,7 @@ use crate::config::{Config, ConfigError, ConfigErrors, Host};
 /// code 64, everything else with 70.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a host gives the function that makes its handler, once a process.
+/// What a host gives the function that makes its handler, once per process.
 pub struct Context {
     host: Host,
     config: Config,

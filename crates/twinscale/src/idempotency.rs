@@ -28,7 +28,7 @@ use crate::config::{IdempotencyConfig, IdempotencyStore};
 use dynamodb::DynamoDb;
 use memory::Memory;
 
-/// DynamoDB takes so many bytes as a partition key.
+/// The most bytes of a partition key in DynamoDB.
 pub const MAX_KEY_BYTES: usize = 2048;
 
 /// Remembers keys. Clones share what they know.
@@ -53,7 +53,7 @@ enum Store {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Claim {
     /// It is ours until the lease ends.
-    Granted(Held),
+    Granted(HeldKey),
     /// Another holder has it for this much longer.
     InProgress(Duration),
     /// Its effect has happened.
@@ -62,7 +62,7 @@ pub enum Claim {
 
 /// A key that is ours.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Held {
+pub struct HeldKey {
     key: String,
     /// Tells this claim from a later one of the same key.
     holder: Uuid,
@@ -119,7 +119,7 @@ impl Idempotency {
         if !(1..=MAX_KEY_BYTES).contains(&key.len()) {
             return Err(StoreError::BadKey(key.len()));
         }
-        let held = Held { key: key.to_owned(), holder: Uuid::new_v4() };
+        let held = HeldKey { key: key.to_owned(), holder: Uuid::new_v4() };
         let claimed = match &self.store {
             Store::Memory(memory) => Ok(memory.claim(held, now, self.lease)),
             #[cfg(feature = "dynamodb")]
@@ -140,7 +140,7 @@ impl Idempotency {
     }
 
     /// Holds a claim for another lease.
-    pub async fn renew(&self, held: &Held, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn renew(&self, held: &HeldKey, now: SystemTime) -> Result<(), StoreError> {
         match &self.store {
             Store::Memory(memory) => memory.renew(held, now + self.lease),
             #[cfg(feature = "dynamodb")]
@@ -149,7 +149,7 @@ impl Idempotency {
     }
 
     /// Its effect has happened: from now on the key is done.
-    pub async fn done(&self, held: &Held, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn done(&self, held: &HeldKey, now: SystemTime) -> Result<(), StoreError> {
         match &self.store {
             Store::Memory(memory) => memory.done(held, now + self.ttl),
             #[cfg(feature = "dynamodb")]
@@ -158,7 +158,7 @@ impl Idempotency {
     }
 
     /// Its effect has not happened: whoever asks next gets the key.
-    pub async fn release(&self, held: &Held) -> Result<(), StoreError> {
+    pub async fn release(&self, held: &HeldKey) -> Result<(), StoreError> {
         match &self.store {
             Store::Memory(memory) => memory.release(held),
             #[cfg(feature = "dynamodb")]

@@ -23,13 +23,13 @@ const LINGER: Duration = Duration::from_millis(500);
 /// Where records go. Clones write to the same journal.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
-    writer: Option<mpsc::Sender<Entry>>,
+    writer: Option<mpsc::Sender<JournalCommand>>,
     host: &'static str,
     who: Arc<str>,
 }
 
 #[derive(Debug)]
-enum Entry {
+enum JournalCommand {
     Record(String),
     Flush(oneshot::Sender<()>),
 }
@@ -37,7 +37,7 @@ enum Entry {
 /// One record. Times are milliseconds since 1970.
 #[derive(Debug, Serialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
-enum Record<'a> {
+enum JournalRecord<'a> {
     Ready { at: u64, host: &'static str, who: &'a str },
     Stopped { at: u64, host: &'static str, who: &'a str },
     Message(MessageRecord<'a>),
@@ -90,18 +90,18 @@ impl Journal {
 
     /// The process is ready.
     pub fn ready(&self) {
-        self.record(|who| Record::Ready { at: millis(SystemTime::now()), host: self.host, who });
+        self.record(|who| JournalRecord::Ready { at: millis(SystemTime::now()), host: self.host, who });
     }
 
     /// The process stops. Lambda kills environments without notice, so functions never write this.
     pub fn stopped(&self) {
-        self.record(|who| Record::Stopped { at: millis(SystemTime::now()), host: self.host, who });
+        self.record(|who| JournalRecord::Stopped { at: millis(SystemTime::now()), host: self.host, who });
     }
 
     /// A message ended: `done`, `duplicate`, `retry`, `reject`, `panic`, `timeout`, `late`, `lost` or `blocked`.
     pub fn message(&self, message: &Message, times: Times, outcome: &'static str) {
         self.record(|who| {
-            Record::Message(MessageRecord {
+            JournalRecord::Message(MessageRecord {
                 id: &message.id,
                 receive_count: message.receive_count,
                 attempt: message.attempt(),
@@ -120,22 +120,22 @@ impl Journal {
     pub async fn flush(&self) {
         let Some(writer) = &self.writer else { return };
         let (done, flushed) = oneshot::channel();
-        if writer.send(Entry::Flush(done)).await.is_ok() {
+        if writer.send(JournalCommand::Flush(done)).await.is_ok() {
             let _ = flushed.await;
         }
     }
 
-    fn record<'a>(&'a self, make: impl FnOnce(&'a str) -> Record<'a>) {
+    fn record<'a>(&'a self, make: impl FnOnce(&'a str) -> JournalRecord<'a>) {
         let Some(writer) = &self.writer else { return };
         let Ok(text) = serde_json::to_string(&make(&self.who)) else { return };
-        if writer.try_send(Entry::Record(text)).is_err() {
+        if writer.try_send(JournalCommand::Record(text)).is_err() {
             tracing::warn!("the journal is too slow: a record was dropped");
         }
     }
 }
 
 /// Gathers records and sends them; a flush ends the gathering.
-async fn write(mut entries: mpsc::Receiver<Entry>, url_or_name: String, tuning: Tuning) {
+async fn write(mut entries: mpsc::Receiver<JournalCommand>, url_or_name: String, tuning: Tuning) {
     let mut queue = None;
     while let Some(first) = entries.recv().await {
         let (mut records, mut flushes) = (Vec::new(), Vec::new());
@@ -143,8 +143,8 @@ async fn write(mut entries: mpsc::Receiver<Entry>, url_or_name: String, tuning: 
         let gathering = async {
             while let Some(entry) = next.take() {
                 match entry {
-                    Entry::Record(record) => records.push(record),
-                    Entry::Flush(done) => {
+                    JournalCommand::Record(record) => records.push(record),
+                    JournalCommand::Flush(done) => {
                         flushes.push(done);
                         return;
                     }

@@ -26,7 +26,7 @@
 //! | `idempotency` | config, aws |
 //! | `calls` | message, queue, settle |
 //! | `batch` | config, handler, message, sns, idempotency, trace |
-//! | `http` | message, queue, config, context, shutdown, start, telemetry, trace |
+//! | `http` | message, metrics, queue, config, context, shutdown, start, telemetry, trace |
 //! | `worker`, `function`, `one_binary` | any room above |
 
 #![cfg_attr(not(feature = "unstable"), allow(dead_code, unused_imports, unreachable_pub))]

@@ -36,6 +36,8 @@ pub struct Message {
 pub(crate) struct Here {
     /// Names this receive inside the host; 0 outside of one.
     pub(crate) key: u64,
+    /// When SQS gave it out, where somebody else received it and it is known.
+    pub(crate) received_at: Option<SystemTime>,
     attempt: Mutex<Attempt>,
 }
 
@@ -61,7 +63,7 @@ impl TimeUp {
 
 impl Clone for Here {
     fn clone(&self) -> Self {
-        Self { key: self.key, attempt: Mutex::new(self.attempt().clone()) }
+        Self { key: self.key, received_at: self.received_at, attempt: Mutex::new(self.attempt().clone()) }
     }
 }
 

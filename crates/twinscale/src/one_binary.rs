@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::{Config, Host};
 use crate::context::{Context, Error};
-use crate::function::{self, invoke::Event};
+use crate::function::{self, invoke::RawEvent};
 use crate::handler::Handler;
 use crate::{http, start, worker};
 
@@ -48,13 +48,13 @@ fn on_lambda<H: Handler>(config: Config, handler: impl AsyncFnOnce(&Context) -> 
             async move {
                 let LambdaEvent { payload, context } = event;
                 match shape(&payload)? {
-                    Shape::Sqs(event) => function::answer(&function, &event, &context).await.map(Answer::Batch),
+                    Shape::Sqs(event) => function::answer(&function, &event, &context).await.map(HostAnswer::Batch),
                     Shape::Http(request) => {
                         let made = routes.get_or_try_init(|| http::routes(&config)).await;
                         let made = made.map_err(|error| diagnostic("QueueUnreachable", error))?.clone();
                         let answer = http_service(move |request| http::answer(made.clone(), request));
                         let response = Adapter::from(answer).call(LambdaEvent::new(*request, context)).await;
-                        response.map(Answer::Http).map_err(|error| diagnostic("Http", error))
+                        response.map(HostAnswer::Http).map_err(|error| diagnostic("Http", error))
                     }
                 }
             }
@@ -68,13 +68,13 @@ fn on_lambda<H: Handler>(config: Config, handler: impl AsyncFnOnce(&Context) -> 
 }
 
 enum Shape {
-    Sqs(Event),
+    Sqs(RawEvent),
     Http(Box<LambdaRequest>),
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Answer<R> {
+enum HostAnswer<R> {
     Batch(SqsBatchResponse),
     Http(R),
 }

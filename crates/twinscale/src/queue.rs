@@ -25,9 +25,10 @@ use tokio::sync::OnceCell;
 use crate::aws;
 use crate::message::{Attribute, Message};
 
+pub(crate) use batches::SEND_WITHIN;
 pub use batches::{SendFailure, SendReport};
 pub use dead_letters::{DeadLetters, REJECT_REASON};
-pub use error::{Kind, QueueError};
+pub use error::{QueueError, QueueErrorKind};
 pub use limits::{MAX_ATTRIBUTES, MAX_BYTES, MAX_ENTRIES, attribute_bytes, refusal};
 
 /// Attempts at one call, the first included, where the SDK makes them for us.
@@ -211,7 +212,12 @@ impl Queue {
             .send()
             .await
             .map_err(QueueError::of_call)?;
-        Ok(answer.messages.unwrap_or_default().into_iter().map(convert::message).collect())
+        let whole = |message| {
+            let lacks =
+                |what| tracing::error!(queue = self.name(), what, "SQS has handed out a message without it: left");
+            convert::message(message).map_err(lacks).ok()
+        };
+        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(whole).collect())
     }
 
     /// How many messages there are.
@@ -220,8 +226,12 @@ impl Queue {
         let in_flight = Name::ApproximateNumberOfMessagesNotVisible;
         let delayed = Name::ApproximateNumberOfMessagesDelayed;
         let found = self.attributes(&[visible.clone(), in_flight.clone(), delayed.clone()]).await?;
-        let count = |name| found.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
-        Ok(Depth { visible: count(&visible), in_flight: count(&in_flight), delayed: count(&delayed) })
+        // A queue whose count is not told is not an empty one.
+        let count = |name: &Name| {
+            let told = found.get(name).and_then(|text| text.parse().ok());
+            told.ok_or_else(|| QueueError::refused("NotCounted", format!("the answer has no {}", name.as_str())))
+        };
+        Ok(Depth { visible: count(&visible)?, in_flight: count(&in_flight)?, delayed: count(&delayed)? })
     }
 
     /// What the queue says of itself.

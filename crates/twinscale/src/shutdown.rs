@@ -1,4 +1,4 @@
-//! Being told to stop, and telling how we are: two signals in, two answers out. Knows neither queue nor HTTP.
+//! The order to stop, and the state of the host: two signals in, two answers out. Knows neither queue nor HTTP.
 
 use std::io;
 use std::sync::Arc;

@@ -31,6 +31,7 @@ pub mod trace {
     pub use crate::trace::*;
 }
 pub mod function {
+    pub use crate::function::emf::log_bytes;
     pub use crate::function::invoke::*;
 }
 pub mod http {

@@ -35,6 +35,16 @@ impl Empirical {
         from + (to - from).mul_f64((messages - before as f64) / (upto - before).max(1) as f64)
     }
 
+    /// Each piece is even, so that its mean is its middle.
+    pub(super) fn mean(&self) -> Duration {
+        let total = self.points.last().map_or(1, |(_, total)| (*total).max(1)) as f64;
+        let pieces = self.points.windows(2).map(|two| {
+            let middle = (two[0].0 + two[1].0) / 2;
+            middle.mul_f64((two[1].1 - two[0].1) as f64 / total)
+        });
+        pieces.sum()
+    }
+
     pub(super) fn scaled(&self, factor: f64) -> Self {
         Self { points: self.points.iter().map(|(at, count)| (at.mul_f64(factor), *count)).collect() }
     }
@@ -68,6 +78,7 @@ mod tests {
             assert_eq!(measured.quantile(share), Duration::from_millis(millis), "{share}");
         }
         assert_eq!(measured.scaled(0.1).quantile(0.125), Duration::from_millis(15));
+        assert_eq!(measured.mean(), Duration::from_millis(825));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A handler that waits, computes and holds memory, as much a message as `WORK_*` say: the article's work.
+//! A handler that waits, computes and holds memory: the article's work. `WORK_*` say how much per message.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -6,27 +6,30 @@ use std::time::Instant;
 use crate::{Fate, Work, backoff_luck, number, parse_duration};
 use twinscale::{Backoff, ConfigError, ConfigErrors, Context, Error, Handler, Message, Outcome};
 
-/// Makes the handler, once a process.
+/// Makes the handler, once per process.
 pub async fn handler(context: &Context) -> Result<Workload, Error> {
     let retries = match context.setting("BACKOFF_SEED") {
         Some(_) => Some((context.parsed("BACKOFF_SEED", 0)?, context.config().backoff)),
         None => None,
     };
-    Ok(Workload { work: work(context)?, retries, computing: AtomicU32::new(0) })
+    let speed = context.parsed("BACKOFF_SPEED", 1.0_f64)?.max(f64::MIN_POSITIVE);
+    Ok(Workload { work: work(context)?, retries, speed, computing: AtomicU32::new(0) })
 }
 
-/// Waits, computes and holds memory, as much a message as it is told.
+/// Waits, computes and holds memory; its settings say how much per message.
 pub struct Workload {
     work: Work,
     /// Draws the delays of retries, so that a message waits equally long in every run; unset: the host's own backoff.
     retries: Option<(u64, Backoff)>,
+    /// How much faster than their clock the laboratory's queues run.
+    speed: f64,
     /// Messages in their computing part: they share the host's processors.
     computing: AtomicU32,
 }
 
 impl Handler for Workload {
     async fn handle(&self, message: &Message) -> Outcome {
-        let drawn = self.work.draw(number(&message.body), message.receive_count);
+        let drawn = self.work.draw(number(&message.body), message.attempt());
         let held = vec![1_u8; (self.work.memory_mib as usize) << 20];
         if !self.work.cpu.is_zero() {
             self.compute().await;
@@ -43,10 +46,14 @@ impl Workload {
     fn outcome(&self, fate: Fate, message: &Message) -> Outcome {
         match fate {
             Fate::Done => Outcome::Done,
-            Fate::Retry => {
-                let receives = message.receive_count;
-                let luck = |seed| backoff_luck(seed, number(&message.body), receives);
-                let after = self.retries.map(|(seed, backoff)| backoff.delay(receives, luck(seed)));
+            // This project's hosts catch what a handler throws, for its message alone.
+            Fate::Retry | Fate::Throw => {
+                let attempt = message.attempt();
+                let luck = |seed| backoff_luck(seed, number(&message.body), attempt);
+                let after = self.retries.map(|(seed, backoff)| backoff.delay(attempt, luck(seed)));
+                // The first of a FIFO group waits in the host, whose timers are those of this machine.
+                let speed = if message.group_id.is_some() { self.speed } else { 1.0 };
+                let after = after.map(|after| after.div_f64(speed));
                 Outcome::Retry { after, reason: "drawn by the workload (WORK_RETRY_SHARE)".to_owned() }
             }
             Fate::Reject => Outcome::reject("drawn by the workload (WORK_REJECT_SHARE)"),
@@ -108,6 +115,7 @@ fn work(context: &Context) -> Result<Work, ConfigErrors> {
         memory_mib: context.parsed("WORK_MEMORY_MIB", default.memory_mib)?,
         retry_share: context.parsed("WORK_RETRY_SHARE", default.retry_share)?,
         reject_share: context.parsed("WORK_REJECT_SHARE", default.reject_share)?,
+        throw_share: context.parsed("WORK_THROW_SHARE", default.throw_share)?,
     };
     let mistakes = work.mistakes();
     let named = |(field, advice): &(&str, String)| ConfigError {
@@ -166,6 +174,7 @@ mod tests {
     async fn an_aborted_handler_no_longer_shares_the_processor() {
         let workload = Workload {
             retries: None,
+            speed: 1.0,
             work: Work { cpu: Duration::from_millis(1), cpu_limit: 0.001, ..Work::default() },
             computing: AtomicU32::new(0),
         };

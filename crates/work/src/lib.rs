@@ -29,8 +29,16 @@ pub struct Work {
     pub memory_mib: u32,
     /// Share of attempts that end in a retry, 0 to 1.
     pub retry_share: f64,
-    /// Share of attempts that end in a reject, 0 to 1; the two shares may not sum to more than 1.
+    /// Share of attempts that end in a reject, 0 to 1.
     pub reject_share: f64,
+    /// Share of attempts that end in an error which nobody catches: on Lambda the whole invocation fails. The three shares
+    /// may not sum to more than 1.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub throw_share: f64,
+}
+
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
 }
 
 impl Default for Work {
@@ -44,6 +52,7 @@ impl Default for Work {
             memory_mib: 0,
             retry_share: 0.0,
             reject_share: 0.0,
+            throw_share: 0.0,
         }
     }
 }
@@ -68,7 +77,7 @@ pub enum Wait {
         /// Standard deviation of the logarithm.
         sigma: f64,
     },
-    /// As measured: `empirical:0s=0,1s=30,2.5s=70` (so many messages up to each time).
+    /// As measured: `empirical:0s=0,1s=30,2.5s=70` (the messages done within each time).
     Empirical(Empirical),
 }
 
@@ -90,19 +99,24 @@ pub enum Fate {
     Retry,
     /// It can never succeed.
     Reject,
+    /// An error that nobody catches. Where a host of its own catches it for one message, a retry.
+    Throw,
 }
 
 impl Work {
     /// What is wrong with these settings: the field, and what to write instead. Empty when all is well.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
         let mut mistakes = Vec::new();
-        for (field, share) in [("retry_share", self.retry_share), ("reject_share", self.reject_share)] {
+        for (field, share) in
+            [("retry_share", self.retry_share), ("reject_share", self.reject_share), ("throw_share", self.throw_share)]
+        {
             if !(0.0..=1.0).contains(&share) {
                 mistakes.push((field, format!("{share} is no share: write a number from 0 to 1")));
             }
         }
-        if mistakes.is_empty() && self.retry_share + self.reject_share > 1.0 {
-            mistakes.push(("reject_share", "retry_share and reject_share sum to more than 1".to_owned()));
+        if mistakes.is_empty() && self.retry_share + self.reject_share + self.throw_share > 1.0 {
+            let what = "retry_share, reject_share and throw_share sum to more than 1";
+            mistakes.push(("reject_share", what.to_owned()));
         }
         if !(self.cpu_limit > 0.0 && self.cpu_limit <= 1024.0) {
             mistakes.push(("cpu_limit", format!("{} vCPUs: write a number above 0, up to 1024", self.cpu_limit)));
@@ -121,6 +135,8 @@ impl Work {
             Fate::Retry
         } else if luck < self.retry_share + self.reject_share {
             Fate::Reject
+        } else if luck < self.retry_share + self.reject_share + self.throw_share {
+            Fate::Throw
         } else {
             Fate::Done
         };
@@ -152,6 +168,18 @@ impl Wait {
                 Duration::from_secs_f64((median.as_secs_f64() * libm::exp(sigma * normal)).min(86_400.0))
             }
             Self::Empirical(measured) => measured.quantile(u),
+        }
+    }
+
+    /// The mean of the distribution.
+    pub fn mean(&self) -> Duration {
+        match self {
+            Self::Constant(wait) => *wait,
+            Self::Uniform { min, max } => (*min + *max) / 2,
+            Self::Lognormal { median, sigma } => {
+                Duration::from_secs_f64((median.as_secs_f64() * libm::exp(sigma * sigma / 2.0)).min(86_400.0))
+            }
+            Self::Empirical(measured) => measured.mean(),
         }
     }
 

@@ -14,10 +14,11 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
-use twinscale_lab::deployed::{self, Account, Cluster, Options, Place};
+use twinscale_lab::deployed::{self, Account, ClusterAccess, DeployedOptions, DeployedPlace};
 use twinscale_lab::run::Target;
 use twinscale_lab::scenario::Scenario;
 use twinscale_lab::target::TargetKind;
+use twinscale_scaling::{Reason, Scaler};
 
 use super::{assert_nulls_are_named, queues, visible};
 use crate::worker::process::Process;
@@ -48,12 +49,20 @@ fn hpa(reason: &str, message: &str) -> Value {
     })
 }
 
+fn rescaled(size: u32) -> Value {
+    json!({
+        "kind": "Event", "apiVersion": "v1", "reason": "SuccessfulRescale",
+        "message": format!("New size: {size}; reason: external metric s0-aws-sqs-eks above target"),
+    })
+}
+
 impl Kubernetes {
     async fn start() -> Self {
         let (changes, _) = broadcast::channel(100);
         let router = Router::new()
             .route("/apis/apps/v1/namespaces/twinscale/deployments/{name}", get(one))
             .route("/apis/{group}/{version}/namespaces/twinscale/{kind}", get(watch))
+            .route("/api/{version}/namespaces/twinscale/events", get(events))
             .with_state(changes.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
@@ -74,8 +83,8 @@ impl Kubernetes {
     }
 
     async fn tell(&self, object: Value) {
-        self.changes.send(object).expect("both are watched");
-        // The HPA writes its status after the scale: an order that two watches do not promise by themselves.
+        self.changes.send(object).expect("all are watched");
+        // The HPA writes its status after the scale: an order that several watches do not promise by themselves.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -93,12 +102,21 @@ async fn watch(
     State(changes): State<broadcast::Sender<Value>>,
     Parts((_, _, kind)): Parts<(String, String, String)>,
 ) -> Response {
-    let of_kind = if kind == "deployments" { "Deployment" } else { "HorizontalPodAutoscaler" };
-    let first = if kind == "deployments" { deployment(1, 1) } else { hpa("DesiredWithinRange", "within the range") };
+    match kind.as_str() {
+        "deployments" => stream(&changes, "Deployment", Some(deployment(1, 1))),
+        _ => stream(&changes, "HorizontalPodAutoscaler", Some(hpa("DesiredWithinRange", "within the range"))),
+    }
+}
+
+async fn events(State(changes): State<broadcast::Sender<Value>>) -> Response {
+    stream(&changes, "Event", None)
+}
+
+fn stream(changes: &broadcast::Sender<Value>, of_kind: &'static str, first: Option<Value>) -> Response {
     let line = |kind: &str, object: &Value| Bytes::from(format!("{}\n", json!({"type": kind, "object": object})));
-    let first = line("ADDED", &first);
+    let first = first.map(|first| line("ADDED", &first));
     let changes = changes.subscribe();
-    let stream = futures_util::stream::unfold((Some(first), changes), move |(first, mut changes)| async move {
+    let stream = futures_util::stream::unfold((first, changes), move |(first, mut changes)| async move {
         if let Some(first) = first {
             return Some((Ok::<_, std::io::Error>(first), (None, changes)));
         }
@@ -137,15 +155,21 @@ except urllib.error.HTTPError as error:
     sys.exit("Error from server (NotFound): " + json.load(error)["message"])
 "#;
 
-fn cluster(api: &Kubernetes, folder: &Path, deployment: &str) -> Cluster {
+fn cluster(api: &Kubernetes, folder: &Path, deployment: &str) -> ClusterAccess {
     let (kubeconfig, deployment) = (api.kubeconfig(folder), deployment.to_owned());
-    Cluster { kubectl: kubectl(folder), kubeconfig, namespace: "twinscale".to_owned(), deployment }
+    ClusterAccess { kubectl: kubectl(folder), kubeconfig, namespace: "twinscale".to_owned(), deployment }
 }
 
-fn options(endpoint: &str, cluster: Cluster) -> Options {
-    let place = Place { queue: "eks".to_owned(), journal: Some("journal".to_owned()), ..Place::default() };
+fn options(endpoint: &str, cluster: ClusterAccess) -> DeployedOptions {
+    let place =
+        DeployedPlace { queue: "eks".to_owned(), journal: Some("journal".to_owned()), ..DeployedPlace::default() };
     let places = [(TargetKind::Eks, place)].into();
-    Options { places, endpoint: Some(endpoint.to_owned()), cluster: Some(cluster), ..Options::default() }
+    DeployedOptions {
+        places,
+        endpoint: Some(endpoint.to_owned()),
+        cluster: Some(cluster),
+        ..DeployedOptions::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,11 +181,12 @@ async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
     let account = Arc::new(Account::load(Some(endpoint.clone())).await.expect("root certificates"));
     let scenario = Scenario { messages: 20, limit: Duration::from_secs(60), ..Scenario::default() };
     let script = async {
-        // Both watches are there, and the load has arrived: now the cluster scales, and only then somebody works.
-        while api.changes.receiver_count() < 2 || visible(&server, "eks") < 20 {
+        // All watches are there, and the load has arrived: now the cluster scales, and only then somebody works.
+        while api.changes.receiver_count() < 3 || visible(&server, "eks") < 20 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         api.tell(deployment(4, 1)).await;
+        api.tell(rescaled(4)).await;
         api.tell(hpa("ScaleUpLimit", "the desired replica count is increasing faster than the maximum scale rate"))
             .await;
         api.tell(deployment(4, 4)).await;
@@ -182,9 +207,16 @@ async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
     assert_eq!(run.warnings, [] as [String; 0]);
     let target: Target = run.targets.remove(TargetKind::Eks).expect("it ran");
     assert_eq!((target.messages.done, target.messages.lost, target.peak_capacity), (20, Some(0), 4));
-    let told: Vec<_> = target.decisions.iter().map(|d| (d.from, d.to, d.by.as_str(), d.reason.as_deref())).collect();
-    assert_eq!(told, [(1, 4, "hpa", Some("ScaleUpLimit")), (4, 1, "hpa", Some("TooFewReplicas"))]);
-    assert!(target.decisions[0].detail.contains("maximum scale rate"));
+    let told: Vec<_> = target.decisions.iter().map(|d| (d.from, d.to, d.by, d.reason)).collect();
+    assert_eq!(
+        told,
+        [
+            (1, 4, Scaler::Hpa.into(), Some(Reason::ScaleUpLimit)),
+            (4, 1, Scaler::Hpa.into(), Some(Reason::TooFewReplicas))
+        ]
+    );
+    let detail = &target.decisions[0].detail;
+    assert!(detail.contains("s0-aws-sqs-eks above target") && detail.contains("maximum scale rate"), "{detail}");
     let (drain, floor) = (target.drain_seconds.expect("drained"), target.floor_seconds.expect("back"));
     assert!(floor >= drain, "{floor} {drain}");
     let pods = target.usage.pod_seconds.expect("watched");

@@ -28,9 +28,15 @@ pub fn map(server: &Arc<SqsServer>) -> Mapping {
     let source = Source {
         queue_url: format!("{endpoint}/000000000000/lambda"),
         queue_arn: server.arn("lambda"),
-        settings: event_source::Settings { report_batch_item_failures: true, ..event_source::Settings::default() },
+        settings: event_source::MappingSettings {
+            report_batch_item_failures: true,
+            ..event_source::MappingSettings::default()
+        },
         function: deploy(LAMBDA_SQS, &variables, Settings::default()),
         counts: Arc::new(move || counts.counts("lambda").ok()),
+        estimates: twinscale_scaling::estimates::Estimates::default(),
+        delivery: twinscale_lab::scenario::Scenario::default().delivery(),
+        seed: 1,
         clock: Clock::new(1.0),
         groups: None,
     };
@@ -53,8 +59,11 @@ async fn both_targets_take_the_load_by_their_send_and_lose_nothing() {
         ],
     );
     let _mapping = map(&server);
-    let http =
-        deploy(LAMBDA_HTTP, &[("AWS_ENDPOINT_URL", endpoint.as_str()), ("QUEUE_URL", "lambda")], Settings::default());
+    let http = deploy(
+        LAMBDA_HTTP,
+        &[("AWS_ENDPOINT_URL", endpoint.as_str()), ("QUEUE_URL", "lambda"), ("SEND_AUTH", "iam")],
+        Settings::default(),
+    );
     let front = Front::bind(http).await.expect("a free port");
     let (eks_url, lambda_url) = (format!("http://{}", worker.addr().await), format!("http://{}/send", front.address()));
     let folder = tempfile::tempdir().expect("a folder");

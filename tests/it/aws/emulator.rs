@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use twinscale::unstable::queue::{Outgoing, Queue, Tuning};
-use twinscale_lab::deployed::{self, Account, Options, Outputs, Patience, Place};
+use twinscale_lab::deployed::{self, Account, DeployedOptions, DeployedPlace, Outputs, Patience};
 use twinscale_lab::run::Target;
 use twinscale_lab::scenario::Scenario;
 use twinscale_lab::target::TargetKind;
@@ -127,18 +127,18 @@ fn describe_stacks(body: &str) -> (StatusCode, String) {
 async fn compare(server: &SqsServer, api: &Api, most: Duration) -> (Target, Vec<String>) {
     let account = Arc::new(Account::load(Some(api.url.clone())).await.expect("root certificates"));
     let outputs = Outputs::of_stack("twin", &account).await.expect("outputs");
-    let place = Place {
+    let place = DeployedPlace {
         queue: outputs.need("QueueUrl", "").expect("there"),
         journal: outputs.get("JournalQueueUrl"),
         url: outputs.get("HttpUrl"),
         token: None,
     };
-    let options = Options {
+    let options = DeployedOptions {
         places: [(TargetKind::Lambda, place)].into(),
         endpoint: Some(server.endpoint()),
         function: outputs.get("FunctionName"),
         cloudwatch: Some(Patience { most, look_every: Duration::from_millis(20) }),
-        ..Options::default()
+        ..DeployedOptions::default()
     };
     let scenario = Scenario { messages: MESSAGES, limit: Duration::from_secs(60), ..Scenario::default() };
     let mut run =

@@ -11,11 +11,17 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use twinscale_sqs::server::{Options, SqsServer};
+use twinscale_sqs::server::{Options, Regions, SqsServer};
 
 /// The embedded queue with `eks`, `lambda`, and a journal for both.
 async fn queues() -> SqsServer {
-    let server = SqsServer::start(([127, 0, 0, 1], 0).into(), Options::default()).await.expect("a free port");
+    // Whatever the region of the machine's own configuration is.
+    queues_of(Regions::One("us-east-1".to_owned())).await
+}
+
+async fn queues_of(regions: Regions) -> SqsServer {
+    let options = Options { regions, ..Options::default() };
+    let server = SqsServer::start_at(([127, 0, 0, 1], 0).into(), options).await.expect("a free port");
     for name in ["eks", "lambda", "journal"] {
         server.create_queue(name, &[]).expect("created");
     }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use axum::http::StatusCode;
+use twinscale_sqs::server::Regions;
 
 use super::apis::serve;
-use super::{command, queues, run, visible};
+use super::{command, queues, queues_of, run, visible};
 use crate::worker::process::Process;
 
 async fn refused(args: &[&str], named: &str) {
@@ -55,6 +56,21 @@ async fn a_queue_that_holds_messages_is_refused_and_allowed_on_request() {
     let allowed = [&args[..], &["--not-empty", "--messages", "5", "--limit", "2s"]].concat();
     let output = run(command(&allowed)).await;
     assert_eq!(output.status.code(), Some(1), "nobody consumes them: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_behind_an_endpoint_is_looked_for_in_the_region_of_the_environment() {
+    let server = queues_of(Regions::Signed("eu-west-1".to_owned())).await;
+    server.call("SendMessage", br#"{"QueueUrl":"eks","MessageBody":"theirs"}"#).await.expect("sent");
+    let endpoint = server.endpoint();
+    let args = ["--eks-queue-url", "eks", "--journal-queue-url", "journal", "--endpoint-url", &endpoint];
+    for (region, named) in [("eu-west-1", "eks holds 1 messages"), ("us-east-1", "does not exist")] {
+        let mut compare = command(&args);
+        compare.env("AWS_REGION", region);
+        let output = run(compare).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(named), "{region}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,6 +48,14 @@ impl Told {
     pub fn body(&self, number: usize) -> String {
         (self.body)(&format!("m{number}"), self.steps)
     }
+
+    /// How often its handler begins on that host.
+    pub fn times(&self, host: Host) -> &RangeInclusive<usize> {
+        match host {
+            Host::Function => self.on_function.as_ref().unwrap_or(&self.handled),
+            Host::Worker => &self.handled,
+        }
+    }
 }
 
 fn plain(name: &str, steps: &str) -> String {
@@ -61,6 +69,8 @@ pub struct Case {
     pub messages: Vec<Told>,
     /// The queue's visibility timeout, in seconds.
     pub visibility: u64,
+    /// `maxReceiveCount` of the queue.
+    pub max_receives: u32,
     pub settings: Vec<(&'static str, &'static str)>,
     /// What the proxy does.
     pub strike: Box<dyn Fn(u64) -> Strike + Send + Sync>,
@@ -85,6 +95,7 @@ impl Case {
             expected,
             messages: Vec::new(),
             visibility: 30,
+            max_receives: 100,
             settings: Vec::new(),
             strike: Box::new(|_| Box::new(|_, _| None)),
             inside: None,
@@ -157,6 +168,12 @@ impl Case {
         self
     }
 
+    /// A dead letter after its last attempt, for this reason.
+    pub fn exhausted(mut self, reason: &'static str) -> Self {
+        self.last().reason = reason;
+        self.dead()
+    }
+
     /// Twenty messages in four groups, every fifth of which is retried once; handled at least that often.
     pub fn many(mut self, at_most: usize) -> Self {
         for number in 0..20 {
@@ -168,6 +185,11 @@ impl Case {
 
     pub fn visibility(mut self, seconds: u64) -> Self {
         self.visibility = seconds;
+        self
+    }
+
+    pub fn max_receives(mut self, receives: u32) -> Self {
+        self.max_receives = receives;
         self
     }
 

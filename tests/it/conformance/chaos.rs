@@ -21,7 +21,7 @@ use crate::fault_proxy::{Fault, seeded};
 use crate::local::the_machine;
 
 /// What befalls 5 % of all calls on their way.
-const ON_THE_WAY: &[Fault] = &[
+pub const ON_THE_WAY: &[Fault] = &[
     Fault::Error(400, "RequestThrottled"),
     Fault::Error(500, "InternalError"),
     Fault::Drop,
@@ -129,7 +129,7 @@ async fn functions_that_crash_overrun_and_are_throttled_lose_nothing() {
     let (dose, rig, began) = (Dose::from_env(), rig().await, Instant::now());
     let timeout = Duration::from_millis(1500);
     let settings = Settings { timeout, reserved_concurrency: Some(12), ..Settings::default() };
-    let mapping = event_source::Settings { maximum_concurrency: Some(16), ..Default::default() };
+    let mapping = event_source::MappingSettings { maximum_concurrency: Some(16), ..Default::default() };
     let (function, mapping) = rig.function(&[], settings, mapping);
     let mut hit = HashSet::new();
     // A process that is stopped answers too late, and Lambda kills it.

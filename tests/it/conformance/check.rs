@@ -10,17 +10,22 @@ use super::case::{Case, End, Host, Told};
 use super::process::name;
 use super::rig::{Kind, Line, Noted, Rig};
 
-pub async fn check(case: &Case, host: Host, kind: Kind, rig: &Rig) -> Result<(), String> {
+/// A quarter of the shortest lease. A machine with a processor to spare is late by a few milliseconds.
+const LATE: Duration = Duration::from_millis(250);
+
+/// `late`: how late the machine was at its worst. Beyond [`LATE`] leases and calls may end by that alone: how often handlers
+/// began is judged no more then, and everything else is.
+pub async fn check(case: &Case, host: Host, kind: Kind, rig: &Rig, late: Duration) -> Result<(), String> {
+    let in_time = late < LATE;
+    if !in_time {
+        eprintln!("{}: the machine was {late:?} late: more handlings than told are no fault", case.name);
+    }
     let (events, lines, dead) = (rig.events(), rig.lines(), rig.dead_letters().await);
     let mut wrong = Vec::new();
     for (number, told) in case.messages.iter().enumerate() {
         let message = format!("m{number}");
-        let began = lines.iter().filter(|line| line.0 == "began" && line.1 == message).count();
-        let times = match host {
-            Host::Function => told.on_function.as_ref().unwrap_or(&told.handled),
-            Host::Worker => &told.handled,
-        };
-        if !times.contains(&began) {
+        let (began, times) = (began(&lines, &message), told.times(host));
+        if began < *times.start() || (in_time && began > *times.end()) {
             wrong.push(format!("{message} was handled {began} times, not {times:?}"));
         }
         wrong.extend(ended(&message, told, &told.body(number), &events, &lines, &dead));
@@ -39,7 +44,7 @@ pub async fn check(case: &Case, host: Host, kind: Kind, rig: &Rig) -> Result<(),
         }
     }
     let began = lines.iter().filter(|line| line.0 == "began").count();
-    if case.total.is_some_and(|total| total != began) {
+    if case.total.is_some_and(|total| began < total || (in_time && began > total)) {
         wrong.push(format!("{began} handlers began, not {:?}", case.total));
     }
     if kind == Kind::Fifo {
@@ -53,6 +58,11 @@ pub async fn check(case: &Case, host: Host, kind: Kind, rig: &Rig) -> Result<(),
         return Ok(());
     }
     Err(format!("{}\n  handlers: {lines:?}\n  proxy: {:?}", wrong.join("; "), rig.proxy.tally()))
+}
+
+/// How often the message's handler began.
+pub fn began(lines: &[Line], message: &str) -> usize {
+    lines.iter().filter(|line| line.0 == "began" && line.1 == message).count()
 }
 
 fn ended(message: &str, told: &Told, sent: &str, events: &[Noted], lines: &[Line], dead: &[Value]) -> Option<String> {
@@ -85,14 +95,16 @@ fn first_hidden(message: &str, events: &[Noted]) -> Option<Duration> {
     })
 }
 
-/// In a group, no handler begins before all messages ahead of it have been done or rejected.
+/// In a group, no handler begins before all messages ahead of it have been done, were rejected or have used up their receives.
 fn out_of_order(case: &Case, lines: &[Line]) -> Vec<String> {
     let number = |line: &Line| line.1.trim_start_matches('m').parse::<usize>().expect("m and a number");
     let mut wrong = Vec::new();
     for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.0 == "began") {
         let this = number(line);
         let settled = |ahead: usize| {
-            lines[..at].iter().any(|line| number(line) == ahead && (line.0 == "done" || line.0 == "reject"))
+            let of_it = || lines[..at].iter().filter(|line| number(line) == ahead);
+            let failures = of_it().filter(|line| line.0 == "retry" || line.0 == "panic").count();
+            of_it().any(|line| line.0 == "done" || line.0 == "reject") || failures >= case.max_receives as usize
         };
         let same = |ahead: &usize| case.messages[*ahead].group == case.messages[this].group;
         // What no handler sees leaves no line either.

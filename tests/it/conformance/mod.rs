@@ -7,9 +7,12 @@ mod case;
 mod cases;
 mod chaos;
 mod check;
+mod late;
 mod process;
 mod rig;
+mod soak;
 mod storm;
+mod weather;
 
 use std::time::Duration;
 
@@ -67,14 +70,21 @@ async fn all(host: Host, kind: Kind) {
 
 async fn run(case: &Case, host: Host, kind: Kind) -> Result<(), String> {
     let visibility = Duration::from_secs(case.visibility);
-    let rig = Rig::start(kind, visibility, 100, (case.strike)(seed())).await;
+    let rig = Rig::start(kind, visibility, case.max_receives, (case.strike)(seed())).await;
     let grouped = kind == Kind::Fifo || case.fair;
     let sent =
         |(number, told): (usize, &case::Told)| (if grouped { told.group } else { "" }.to_owned(), told.body(number));
     rig.send(case.messages.iter().enumerate().map(sent)).await;
     rig.server.set_faults(case.faults(seed()));
+    let (done, late) = late::beside(on_host(case, host, &rig)).await;
+    done?;
+    rig.server.set_faults(Default::default());
+    check::check(case, host, kind, &rig, late).await
+}
+
+async fn on_host(case: &Case, host: Host, rig: &Rig) -> Result<(), String> {
     match host {
-        Host::Worker => on_worker(case, &rig).await?,
+        Host::Worker => on_worker(case, rig).await,
         Host::Function => {
             // Two seconds of work, and plenty to settle in: a process just started makes its SQS client only now.
             let short = [("DEADLINE_MARGIN_MS", "8000")];
@@ -82,13 +92,12 @@ async fn run(case: &Case, host: Host, kind: Kind) -> Result<(), String> {
             let timeout = Duration::from_secs(if case.time_is_up { 10 } else { 20 });
             let settings = Settings { timeout, ..Settings::default() };
             let variables = [case.settings.as_slice(), margin].concat();
-            let running = rig.function(&variables, settings, event_source::Settings::default());
-            eventually(LIMIT, || rig.left() == 0).await.map_err(|why| unfinished(&rig, &why))?;
+            let running = rig.function(&variables, settings, event_source::MappingSettings::default());
+            eventually(LIMIT, || is_over(case, host, rig)).await.map_err(|why| unfinished(rig, &why))?;
             running.1.stop().await;
+            Ok(())
         }
     }
-    rig.server.set_faults(Default::default());
-    check::check(case, host, kind, &rig).await
 }
 
 async fn on_worker(case: &Case, rig: &Rig) -> Result<(), String> {
@@ -103,11 +112,22 @@ async fn on_worker(case: &Case, rig: &Rig) -> Result<(), String> {
         }
         worker = rig.worker(&case.settings);
     }
-    eventually(LIMIT, || rig.left() == 0).await.map_err(|why| unfinished(rig, &why))?;
+    eventually(LIMIT, || is_over(case, Host::Worker, rig)).await.map_err(|why| unfinished(rig, &why))?;
     worker.signal(Signal::SIGTERM);
     let code = worker.ended().await;
     // Another's copy of a message may be at work still, and is aborted then.
     if [0, 75].contains(&code) { Ok(()) } else { Err(format!("exit code {code}")) }
+}
+
+/// Nothing is left, and what was given out twice has reached its second handler: on a busy machine its process may only start.
+fn is_over(case: &Case, host: Host, rig: &Rig) -> bool {
+    rig.left() == 0 && {
+        let lines = rig.lines();
+        let begun = |(number, told): (usize, &case::Told)| {
+            check::began(&lines, &format!("m{number}")) >= *told.times(host).start()
+        };
+        case.messages.iter().enumerate().all(begun)
+    }
 }
 
 fn unfinished(rig: &Rig, why: &str) -> String {

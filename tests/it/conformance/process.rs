@@ -29,7 +29,7 @@ impl Obedient {
         (&self.log).write_all(line.as_bytes()).expect("the log takes it");
     }
 
-    /// Waits until the handlers of so many messages have begun.
+    /// Waits until the handlers of this many messages have begun.
     async fn meet(&self, others: usize) {
         let begun = || {
             let log = std::fs::read_to_string(&self.path).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! A queue with its dead-letter queue, the proxy in front of it, and processes of hosts that work on it: who saw what is
 //! read from the queue's own events and from what the handlers wrote down.
 
+use std::fs::OpenOptions;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -14,10 +15,12 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use twinscale_lab::processes::environment::Settings;
 use twinscale_lab::processes::event_source::{Mapping, Source};
-use twinscale_lab::processes::lambda::Function;
+use twinscale_lab::processes::lambda::DeployedFunction;
+use twinscale_scaling::estimates::Estimates;
 use twinscale_scaling::{Counts, event_source};
 use twinscale_sqs::clock::Clock;
 use twinscale_sqs::server::{Bill, Event, Options, SqsServer, Watch};
+use twinscale_work::Wait;
 
 use super::process::name;
 use crate::fault_proxy::{FaultProxy, Strike};
@@ -62,7 +65,7 @@ impl Rig {
     pub async fn start(kind: Kind, visibility: Duration, max_receives: u32, strike: Strike) -> Self {
         let (clock, diary) = (Clock::new(1.0), Arc::new(Diary::default()));
         let options = Options { clock, watch: Some(diary.clone()), ..Options::default() };
-        let server = SqsServer::start(([127, 0, 0, 1], 0).into(), options).await.expect("a free port");
+        let server = SqsServer::start_at(([127, 0, 0, 1], 0).into(), options).await.expect("a free port");
         let (suffix, fifo): (_, &[_]) = match kind {
             Kind::Standard => ("", &[]),
             // The work queue as terraform makes it; the dead-letter queue as others make theirs.
@@ -130,6 +133,15 @@ impl Rig {
         text.lines().filter_map(line).collect()
     }
 
+    fn stderr(&self) -> PathBuf {
+        self.log.with_file_name("stderr")
+    }
+
+    /// Lines that the workers have logged so far.
+    pub fn log_lines(&self) -> usize {
+        std::fs::read_to_string(self.stderr()).unwrap_or_default().lines().count()
+    }
+
     /// The dead letters, as `ReceiveMessage` brings them.
     pub async fn dead_letters(&self) -> Vec<Value> {
         let ask = json!({ "QueueUrl": self.dead, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"] });
@@ -158,6 +170,7 @@ impl Rig {
             ("HOST_LOG", &log),
             ("QUEUE_URL", &url),
             ("HTTP_ADDR", "127.0.0.1:0"),
+            ("ADMIN_ADDR", "127.0.0.1:0"),
             // A short poll makes a short drain.
             ("WAIT_TIME_SECS", "1"),
             ("ATTEMPT_TIMEOUT_MS", "5000"),
@@ -173,7 +186,8 @@ impl Rig {
     pub fn worker(&self, variables: &[(&str, &str)]) -> Process {
         let mut command = Command::new(program());
         command.env_clear().envs(self.variables(variables)).kill_on_drop(true).process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = OpenOptions::new().append(true).create(true).open(self.stderr()).expect("the log of the workers");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Process(command.spawn().expect("the worker starts"))
     }
 
@@ -182,18 +196,22 @@ impl Rig {
         &self,
         variables: &[(&str, &str)],
         function: Settings,
-        mapping: event_source::Settings,
-    ) -> (Arc<Function>, Mapping) {
+        mapping: event_source::MappingSettings,
+    ) -> (Arc<DeployedFunction>, Mapping) {
         let variables = self.variables(variables);
-        let function = Function::new(Settings { program: program(), variables, clock: self.clock, ..function });
+        let function = DeployedFunction::new(Settings { program: program(), variables, clock: self.clock, ..function });
         let (server, jobs) = (self.server.clone(), self.jobs.clone());
         let source = Source {
             groups: None,
             queue_url: format!("{}/000000000000/{}", self.proxy.endpoint, self.jobs),
             queue_arn: self.server.arn(&self.jobs),
-            settings: event_source::Settings { report_batch_item_failures: true, ..mapping },
+            settings: event_source::MappingSettings { report_batch_item_failures: true, ..mapping },
             function: function.clone(),
             counts: Arc::new(move || server.counts(&jobs).ok()),
+            // What a host does with messages does not depend on how late they come; when a case is over does.
+            estimates: Estimates { batch_overhead_seconds: 0.0, ..Estimates::default() },
+            delivery: Wait::Constant(Duration::ZERO),
+            seed: 1,
             clock: self.clock,
         };
         let (decisions, _) = mpsc::unbounded_channel();
@@ -214,6 +232,15 @@ impl Process {
         if let Some(pid) = self.0.id() {
             kill(Pid::from_raw(pid as i32), signal).expect("the process is ours");
         }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id().expect("it runs")
+    }
+
+    /// The most memory that it ever had, in MiB.
+    pub fn peak_memory_mib(&self) -> u64 {
+        crate::worker::process::peak_memory_mib(self.pid())
     }
 
     /// Its exit code, or minus the signal that ended it.

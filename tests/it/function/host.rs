@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
-use twinscale::unstable::function::{Event, Function, Unnamed};
+use twinscale::unstable::function::{Function, RawEvent, Unnamed};
 use twinscale::unstable::journal::Journal;
 use twinscale::{AttributeValue, Message};
 use twinscale::{Config, Host};
@@ -58,7 +58,7 @@ async fn handle(
         .read(Host::Function, &|name| variables.get(name).map(|value| (*value).to_owned()))
         .expect("valid");
     let function = Function::new(handler.clone(), &config, Journal::off());
-    let event: Event = serde_json::from_slice(&event(records)).expect("an event");
+    let event: RawEvent = serde_json::from_slice(&event(records)).expect("an event");
     let response = function.handle(&event, SystemTime::now() + left).await?;
     Ok(named(&serde_json::to_vec(&response).expect("JSON")))
 }

@@ -11,7 +11,7 @@ use twinscale::unstable::queue::REJECT_REASON;
 use twinscale::{AttributeValue, Message};
 use twinscale_lab::processes::environment::Settings;
 use twinscale_lab::processes::event_source::{Mapping, Source};
-use twinscale_lab::processes::lambda::Function;
+use twinscale_lab::processes::lambda::DeployedFunction;
 use twinscale_scaling::event_source;
 use twinscale_sqs::clock::Clock;
 use twinscale_work::body;
@@ -23,12 +23,12 @@ const LAMBDA_SQS: &str = "lambda-sqs";
 
 struct Rig {
     sqs: Arc<Sqs>,
-    function: Arc<Function>,
+    function: Arc<DeployedFunction>,
     _mapping: Mapping,
 }
 
 /// Sends `messages` to `jobs`, then starts a mapping on it with one function.
-async fn rig(sqs: Sqs, messages: u64, variables: &[(&str, &str)], settings: event_source::Settings) -> Rig {
+async fn rig(sqs: Sqs, messages: u64, variables: &[(&str, &str)], settings: event_source::MappingSettings) -> Rig {
     let sqs = Arc::new(sqs);
     sqs.send("jobs", (0..messages).map(|number| body(1, number))).await;
     let endpoint = [("AWS_ENDPOINT_URL", sqs.endpoint.as_str())];
@@ -44,14 +44,17 @@ async fn rig(sqs: Sqs, messages: u64, variables: &[(&str, &str)], settings: even
             let sqs = sqs.clone();
             Arc::new(move || Some(sqs.counts("jobs")))
         },
+        estimates: twinscale_scaling::estimates::Estimates::default(),
+        delivery: twinscale_lab::scenario::Scenario::default().delivery(),
+        seed: 1,
         clock: Clock::new(1.0),
     };
     let (decisions, _) = mpsc::unbounded_channel();
     Rig { sqs, function, _mapping: Mapping::start(source, decisions) }
 }
 
-fn reporting() -> event_source::Settings {
-    event_source::Settings { report_batch_item_failures: true, ..event_source::Settings::default() }
+fn reporting() -> event_source::MappingSettings {
+    event_source::MappingSettings { report_batch_item_failures: true, ..event_source::MappingSettings::default() }
 }
 
 async fn queue() -> Sqs {
@@ -109,7 +112,7 @@ fn entries(call: &Value) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_flag_what_the_function_reports_is_deleted_all_the_same() {
     let variables = [("WORK_WAIT", "1ms"), ("WORK_RETRY_SHARE", "1"), ("BACKOFF_BASE_SECS", "60")];
-    let rig = rig(queue().await, 10, &variables, event_source::Settings::default()).await;
+    let rig = rig(queue().await, 10, &variables, event_source::MappingSettings::default()).await;
     rig.drained().await;
     assert_eq!((rig.function.usage().invocations, rig.sqs.left("dead")), (1, 0));
 }
@@ -167,7 +170,7 @@ async fn a_journal_that_fails_fails_no_message() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_window_gathers_batches_larger_than_one_receive() {
-    let settings = event_source::Settings { batch_size: 40, window: Duration::from_secs(1), ..reporting() };
+    let settings = event_source::MappingSettings { batch_size: 40, window: Duration::from_secs(1), ..reporting() };
     let rig = rig(queue().await, 40, &[("WORK_WAIT", "1ms")], settings).await;
     rig.drained().await;
     // Five pollers share 40 messages, and each waits for more until its window ends.

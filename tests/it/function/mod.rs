@@ -1,5 +1,6 @@
 //! The Lambda host, in process and as real processes behind the local Runtime API.
 
+mod attacked;
 mod environment;
 mod host;
 mod http;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use twinscale_lab::processes::environment::Settings;
-use twinscale_lab::processes::lambda::{Function, Invoked};
+use twinscale_lab::processes::lambda::{DeployedFunction, Invoked};
 use twinscale_work::body;
 
 /// The record of message `number`, as an event source mapping writes it.
@@ -53,8 +54,8 @@ pub fn named_by(invoked: &Invoked) -> Vec<String> {
 }
 
 /// Deploys one of our functions, with nothing of SQS in reach.
-pub fn deploy(program: &str, variables: &[(&str, &str)], settings: Settings) -> Arc<Function> {
-    Function::new(with(program, variables, settings))
+pub fn deploy(program: &str, variables: &[(&str, &str)], settings: Settings) -> Arc<DeployedFunction> {
+    DeployedFunction::new(with(program, variables, settings))
 }
 
 fn with(program: &str, variables: &[(&str, &str)], settings: Settings) -> Settings {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use twinscale::unstable::idempotency::{Claim, Held, Idempotency, MAX_KEY_BYTES, StoreError};
+use twinscale::unstable::idempotency::{Claim, HeldKey, Idempotency, MAX_KEY_BYTES, StoreError};
 use twinscale::{IdempotencyConfig, IdempotencyStore};
 
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ async fn of_twenty_that_ask_at_once_one_gets_the_key() {
     assert_eq!(won, 1, "of twenty at once");
 }
 
-async fn granted(store: &Idempotency, key: &str, now: SystemTime) -> Held {
+async fn granted(store: &Idempotency, key: &str, now: SystemTime) -> HeldKey {
     match store.claim(key, now).await {
         Ok(Claim::Granted(held)) => held,
         other => panic!("{key}: {other:?}"),

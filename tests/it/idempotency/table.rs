@@ -81,7 +81,7 @@ async fn two_workers_with_one_table_have_every_effect_once_though_deletes_fail()
     eventually("all are settled", || sqs.left("jobs") == 0).await;
     let (mut done, mut duplicates) = (0, 0);
     for worker in &workers {
-        let metrics = get(&worker.addr().await, "/metrics");
+        let metrics = get(&worker.admin().await, "/metrics");
         done += counted(&metrics, "twinscale_messages_done_total");
         duplicates += counted(&metrics, "twinscale_messages_duplicate_total");
     }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use twinscale_lab::run::Target;
+use twinscale_lab::scenario::Scenario;
 use twinscale_lab::scenario::load::Load;
+use twinscale_lab::simulate;
+use twinscale_scaling::Scaler;
 use twinscale_scaling::hpa::Behavior;
 use twinscale_work::Fate;
 
@@ -24,10 +27,17 @@ fn assert_every_15_s(target: &Target, steps: usize) {
     }
 }
 
+/// The article's, with the HPA's first sync a whole period after the load began.
+fn article_in_phase() -> Scenario {
+    let mut scenario = scenario("article");
+    scenario.eks.keda.hpa.first_sync = Some(Duration::from_secs(15));
+    scenario
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_article_s_workload_on_eks_goes_1_4_8_15_and_every_message_is_done() {
     let _machine = the_machine().await;
-    let target = on_eks(scenario("article"), 20.0).await;
+    let target = on_eks(article_in_phase(), 20.0).await;
     assert_all_done(&target, 1000);
     assert_eq!(steps(&target)[..3], [4, 8, 15]);
     assert_every_15_s(&target, 3);
@@ -46,7 +56,7 @@ async fn the_article_s_workload_on_eks_goes_1_4_8_15_and_every_message_is_done()
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_api_s_default_behavior_it_goes_1_5_10_15() {
     let _machine = the_machine().await;
-    let mut scenario = scenario("article");
+    let mut scenario = article_in_phase();
     scenario.eks.keda.hpa.behavior = Some(Behavior::default());
     scenario.limit = Duration::from_secs(50);
     let target = on_eks(scenario, 20.0).await;
@@ -99,7 +109,7 @@ fn drawn(work: &twinscale_work::Work, messages: u64) -> (u64, u64, u64) {
             match work.draw(number, attempt).fate {
                 Fate::Done => done += 1,
                 Fate::Reject => rejected += 1,
-                Fate::Retry => {
+                Fate::Retry | Fate::Throw => {
                     retried += 1;
                     continue;
                 }
@@ -144,8 +154,8 @@ async fn a_target_at_zero_wakes_for_the_load_and_goes_back_to_zero() {
     let target = on_eks(scenario, 20.0).await;
     assert_all_done(&target, 20);
     assert_eq!(target.samples.first().map(|sample| sample.capacity), Some(0));
-    assert_eq!(target.changes().next().map(|d| (d.by.as_str(), d.to)), Some(("keda", 1)));
-    assert_eq!(target.changes().last().map(|d| (d.by.as_str(), d.to)), Some(("keda", 0)));
+    assert_eq!(target.changes().next().map(|d| (d.by, d.to)), Some((Scaler::Keda.into(), 1)));
+    assert_eq!(target.changes().last().map(|d| (d.by, d.to)), Some((Scaler::Keda.into(), 0)));
     assert!(target.floor_seconds > Some(300.0), "the cooldown is 300 s: {:?}", target.floor_seconds);
 }
 
@@ -159,4 +169,31 @@ async fn a_fifo_queue_is_drained_by_both_targets() {
     scenario.work.wait = "100ms".parse().expect("a wait");
     assert_all_done(&on_eks(scenario.clone(), 5.0).await, 60);
     assert_all_done(&on_lambda(scenario, 5.0).await, 60);
+}
+
+/// One group, three receives, and two of five attempts fail: only what fails three times is dead-lettered, and a message
+/// behind it is not. Real processes, virtual time and the draws say the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fifo_group_whose_messages_fail_ends_alike_in_both_engines() {
+    let _machine = the_machine().await;
+    for seed in [29, 6] {
+        let mut scenario = scenario("default");
+        (scenario.seed, scenario.messages, scenario.load) = (seed, 6, Load::Burst);
+        scenario.work.wait = "100ms".parse().expect("a wait");
+        scenario.work.retry_share = 0.4;
+        (scenario.queue.fifo, scenario.queue.groups, scenario.queue.max_receive_count) = (true, 1, 3);
+        // A loaded machine must not make invocations time out.
+        scenario.lambda.timeout = Duration::from_secs(300);
+        let scenario = scenario.checked().expect("it can run");
+        let fails = |number| (1..=3).all(|attempt| scenario.work.draw(number, attempt).fate != Fate::Done);
+        let hopeless = (0..6).filter(|number| fails(*number)).count() as u64;
+        assert!(hopeless > 0, "seed {seed} draws no message that fails three times");
+        for (local, simulated) in [
+            (on_eks(scenario.clone(), 5.0).await, simulate::run_eks(&scenario)),
+            (on_lambda(scenario.clone(), 5.0).await, simulate::run_lambda(&scenario)),
+        ] {
+            assert_eq!((local.messages.done, local.messages.rejected), (6 - hopeless, hopeless), "seed {seed}");
+            assert_eq!(local.messages, simulated.messages, "seed {seed}");
+        }
+    }
 }

@@ -56,13 +56,13 @@ impl Calling {
         self.at_once.lock().expect("no panic").clear();
     }
 
-    /// Whether the last 20 since then began with at most so many at once.
+    /// Whether the last 20 since then began with at most this many at once.
     fn has_fallen_to(&self, most: usize) -> bool {
         let at_once = self.at_once.lock().expect("no panic");
         at_once.len() >= 20 && at_once.iter().rev().take(20).all(|running| *running <= most)
     }
 
-    /// Whether so many were handled at once since then.
+    /// Whether this many were handled at once since then.
     fn has_risen_to(&self, running: usize) -> bool {
         self.at_once.lock().expect("no panic").iter().any(|seen| *seen >= running)
     }

@@ -14,8 +14,15 @@ async fn the_routes_answer_and_wrong_requests_send_nothing_and_say_what_to_chang
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
     let worker = Process::start(&sqs.endpoint, &[("RECEIVE", "off"), ("SEND_LIMIT", "100")]);
     let addr = worker.addr().await;
-    for path in ["/", "/healthz"] {
-        assert_eq!(status(&get(&addr, path)), 200, "{path}");
+    let admin = worker.admin().await;
+    for (addr, path, expected) in [
+        (&addr, "/", 200),
+        (&admin, "/healthz", 200),
+        (&admin, "/metrics", 200),
+        (&addr, "/metrics", 404),
+        (&admin, "/send", 404),
+    ] {
+        assert_eq!(status(&get(addr, path)), expected, "{path}");
     }
     let large = format!(r#"{{"bodies": ["{}"]}}"#, "x".repeat(9 << 20));
     let cases = [
@@ -39,7 +46,7 @@ async fn the_routes_answer_and_wrong_requests_send_nothing_and_say_what_to_chang
         assert!(answer.contains(r#"{"error":""#), "{answer}");
     }
     assert!(sqs.calls("SendMessageBatch").is_empty());
-    assert!(post(&addr, r#"{"Messages": 100}"#).contains(r#"{"accepted":100,"failed":[]}"#));
+    assert!(post(&addr, r#"{"Messages": 100}"#).contains(r#"{"accepted":100,"failed":[],"unknown":[]}"#));
     assert_eq!((sqs.counts("jobs").visible, sqs.calls("SendMessageBatch").len()), (100, 10));
 }
 
@@ -66,8 +73,9 @@ async fn a_queue_out_of_reach_is_told_with_503_in_bounded_time_and_a_missing_one
     let answer = post(&addr, r#"{"messages": 1000}"#);
     assert_eq!(status(&answer), 503, "{answer}");
     assert!(began.elapsed() < Duration::from_secs(10));
-    assert_eq!(status(&get(&addr, "/readyz")), 503);
-    assert_eq!(status(&get(&addr, "/healthz")), 200);
+    let admin = worker.admin().await;
+    assert_eq!(status(&get(&admin, "/readyz")), 503);
+    assert_eq!(status(&get(&admin, "/healthz")), 200);
 
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
     let worker = Process::start(&sqs.endpoint, &[("RECEIVE", "off"), ("QUEUE_URL", "nowhere")]);

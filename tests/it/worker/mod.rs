@@ -1,9 +1,12 @@
 //! The worker: in process against a queue service that fails on demand, and as a real process that is told to stop.
 
 mod adaptive;
+pub mod attacked;
+mod connections;
 mod http;
 mod outcomes;
 pub mod process;
+mod send_attacked;
 pub mod sqs;
 
 use std::time::Duration;

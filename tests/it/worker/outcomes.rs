@@ -22,7 +22,7 @@ use super::sqs::{Fault, Sqs};
 
 /// Does what the body says, and keeps what it was given.
 #[derive(Clone, Default)]
-struct Obedient {
+pub(super) struct Obedient {
     seen: Arc<Mutex<Vec<(String, u32)>>>,
     running: Arc<AtomicUsize>,
 }
@@ -37,11 +37,11 @@ impl Drop for Counted {
 }
 
 impl Obedient {
-    fn seen(&self) -> Vec<(String, u32)> {
+    pub(super) fn seen(&self) -> Vec<(String, u32)> {
         self.seen.lock().expect("no panic").clone()
     }
 
-    fn times(&self, body: &str) -> usize {
+    pub(super) fn times(&self, body: &str) -> usize {
         self.seen().iter().filter(|(seen, _)| seen == body).count()
     }
 }
@@ -52,6 +52,7 @@ impl Handler for Obedient {
         self.running.fetch_add(1, Ordering::SeqCst);
         let what = message.body.split('-').next().unwrap_or_default();
         match what {
+            "poison" => Outcome::Retry { after: Some(Duration::ZERO), reason: "poison".into() },
             "retry" if message.attempt() == 1 => Outcome::Retry { after: Some(Duration::ZERO), reason: "told".into() },
             "later" if message.attempt() == 1 => {
                 Outcome::Retry { after: Some(Duration::from_millis(900)), reason: "told".into() }
@@ -83,15 +84,15 @@ impl Handler for Obedient {
 }
 
 /// A worker in this process, with no backoff and a short poll; dropping it aborts it.
-struct Running {
-    handler: Obedient,
+pub(super) struct Running {
+    pub(super) handler: Obedient,
     health: Health,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
     worker: AbortOnDropHandle<Ending>,
 }
 
-async fn start(sqs: &Sqs, variables: &[(&str, &str)]) -> Running {
+pub(super) async fn start(sqs: &Sqs, variables: &[(&str, &str)]) -> Running {
     let mut all: HashMap<&str, &str> =
         [("QUEUE_URL", "jobs"), ("WAIT_TIME_SECS", "1"), ("BACKOFF_BASE_SECS", "0"), ("BACKOFF_MAX_SECS", "0")].into();
     all.extend(variables.iter().copied());

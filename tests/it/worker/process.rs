@@ -1,7 +1,7 @@
 //! Real `twinscale-worker` processes: configuration, signals, exit codes, crashes.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -17,22 +17,76 @@ use super::sqs::{Fault, Sqs};
 pub struct Process {
     child: Child,
     addr_file: PathBuf,
+    admin_file: PathBuf,
+    log_file: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Process {
     /// Starts one with a short poll, so that a drain is short; `variables` win over that.
     pub fn start(endpoint: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_with(endpoint, variables, Self::to_file)
+    }
+
+    /// The same, with another standard error than the file `log`.
+    pub fn start_with(endpoint: &str, variables: &[(&str, &str)], stderr: impl FnOnce(&Path) -> Stdio) -> Self {
+        Self::started(command(endpoint), variables, stderr)
+    }
+
+    /// The same, for a process that may have only so many files and sockets open.
+    pub fn start_with_descriptors(most: usize, endpoint: &str, variables: &[(&str, &str)]) -> Self {
+        let program = crate::workload("twinscale-worker");
+        let mut command = of_program("sh", endpoint);
+        command.arg("-c").arg(format!("ulimit -n {most}; exec \"$0\"")).arg(program);
+        Self::started(command, variables, Self::to_file)
+    }
+
+    fn to_file(log: &Path) -> Stdio {
+        std::fs::File::create(log).expect("a file for the log").into()
+    }
+
+    fn started(mut command: Command, variables: &[(&str, &str)], stderr: impl FnOnce(&Path) -> Stdio) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let addr_file = folder.path().join("addr");
-        let child = command(endpoint)
-            .env("HTTP_ADDR", "127.0.0.1:0")
+        let [addr_file, admin_file, log_file] = ["addr", "admin", "log"].map(|name| folder.path().join(name));
+        let child = command
+            .stderr(stderr(&log_file))
+            .envs([("HTTP_ADDR", "127.0.0.1:0"), ("ADMIN_ADDR", "127.0.0.1:0")])
             .env("HTTP_ADDR_FILE", &addr_file)
+            .env("ADMIN_ADDR_FILE", &admin_file)
             .envs([("QUEUE_URL", "jobs"), ("WAIT_TIME_SECS", "1"), ("WORK_WAIT", "1ms")])
             .envs(variables.iter().copied())
             .spawn()
             .expect("the worker starts");
-        Self { child, addr_file, _folder: folder }
+        Self { child, addr_file, admin_file, log_file, _folder: folder }
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log_file).expect("a log")
+    }
+
+    /// The most memory that it ever had, in MiB.
+    pub fn peak_memory_mib(&self) -> u64 {
+        peak_memory_mib(self.child.id().expect("it runs"))
+    }
+
+    /// How many files and sockets it has open.
+    pub fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id().expect("it runs")));
+        open.expect("it runs").count()
+    }
+
+    /// A counter of `/metrics`.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let metrics = get(&self.admin().await, "/metrics");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.expect("it is shown").parse().expect("a number")
+    }
+
+    /// Waits until `/readyz` says so: `200 OK`, or a part of why not.
+    pub async fn says(&self, what: &str) {
+        let addr = self.admin().await;
+        eventually(what, || get(&addr, "/readyz").contains(what)).await;
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -45,21 +99,42 @@ impl Process {
         exited.expect("it exits in time").expect("it is ours").code()
     }
 
+    /// Where anybody may call.
     pub async fn addr(&self) -> String {
-        eventually("the worker listens", || self.addr_file.exists()).await;
-        std::fs::read_to_string(&self.addr_file).expect("written in one go")
+        Self::written(&self.addr_file).await
     }
 
-    /// Waits until so many handlers have begun. What the queue counts as in flight may still be on its way to the worker,
+    /// Where it tells of its health.
+    pub async fn admin(&self) -> String {
+        Self::written(&self.admin_file).await
+    }
+
+    async fn written(file: &Path) -> String {
+        eventually("the worker listens", || file.exists()).await;
+        std::fs::read_to_string(file).expect("written in one go")
+    }
+
+    /// Waits until this many handlers have begun. What the queue counts as in flight may still be on its way to the worker,
     /// which would rightly give it back when told to stop.
     async fn has_begun(&self, handlers: usize) {
-        let (addr, begun) = (self.addr().await, format!("twinscale_age_at_start_seconds_count {handlers}\n"));
+        let (addr, begun) = (self.admin().await, format!("twinscale_age_at_start_seconds_count {handlers}\n"));
         eventually("handlers have begun", || get(&addr, "/metrics").contains(&begun)).await;
     }
 }
 
+/// The most memory that a process ever had, in MiB.
+pub fn peak_memory_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    peak.expect("Linux tells").parse::<u64>().expect("a number") / 1024
+}
+
 fn command(endpoint: &str) -> Command {
-    let mut command = Command::new(crate::workload("twinscale-worker"));
+    of_program(crate::workload("twinscale-worker"), endpoint)
+}
+
+fn of_program(program: impl AsRef<std::ffi::OsStr>, endpoint: &str) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().kill_on_drop(true).stdout(Stdio::null()).stderr(Stdio::null()).envs([
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_REGION", "us-east-1"),
@@ -83,6 +158,70 @@ async fn a_bad_configuration_exits_with_64_and_names_every_variable() {
     for named in ["QUEUE_URL", "CONCURRENCY=none", "HTTP_ADDR=0.0.0.0:80", "WAIT_TIME_SECS=60"] {
         assert!(text.contains(named), "{named} in {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_binary_says_what_it_is_for_and_functions_refuse_to_run_outside_lambda() {
+    for (name, setting) in
+        [("twinscale-worker", "WAIT_TIME_SECS"), ("lambda-sqs", "DEADLINE_MARGIN_MS"), ("lambda-http", "SEND_LIMIT")]
+    {
+        // The shipped binaries, not the tests' handler under three names.
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_twinscale-worker")).with_file_name(name);
+        let run = async |arguments: &[&str]| {
+            let ran = Command::new(&program).env_clear().args(arguments).output().await.expect("it runs");
+            let text = |bytes| String::from_utf8(bytes).expect("text");
+            (ran.status.code(), text(ran.stdout), text(ran.stderr))
+        };
+        let (code, help, _) = run(&["--help"]).await;
+        assert_eq!(code, Some(0), "{name}");
+        assert!(help.starts_with(name) && help.contains(setting), "{help}");
+        let (code, version, _) = run(&["--version"]).await;
+        assert_eq!((code, version), (Some(0), format!("{name} (twinscale {})\n", env!("CARGO_PKG_VERSION"))));
+        let (code, _, told) = run(&[]).await;
+        assert_eq!(code, Some(64), "{told}");
+        let why = if name == "twinscale-worker" { "QUEUE_URL" } else { "AWS Lambda sets this variable for it" };
+        assert!(told.contains(why) && !told.contains("panicked"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_contradict_each_other_or_the_queue_exit_with_64_and_a_sentence() {
+    let sqs = Sqs::start(Duration::from_secs(2), 10).await;
+    for (variables, sentence) in [
+        (
+            &[("ATTEMPT_TIMEOUT_MS", "20000"), ("WAIT_TIME_SECS", "20")],
+            "ATTEMPT_TIMEOUT_MS=20000: write more than WAIT_TIME_SECS=20",
+        ),
+        (&[("QUEUE_URL", "jobs.fifo"), ("DLQ_URL", "dead")], "DLQ_URL=dead: write a FIFO queue"),
+        (&[("QUEUE_URL", "jobs"), ("DLQ_URL", "dead.fifo")], "DLQ_URL=dead.fifo: write a standard queue"),
+        // Only the queue tells its visibility timeout.
+        (
+            &[("HEARTBEAT_MS", "2000"), ("HEARTBEAT", "on")],
+            "HEARTBEAT_MS=2000: write less than the queue's visibility timeout",
+        ),
+    ] {
+        let mut worker = Process::start(&sqs.endpoint, variables);
+        assert_eq!(worker.exit_code().await, Some(64), "{variables:?}");
+        assert!(worker.log().contains(sentence), "{sentence} in {}", worker.log());
+    }
+    assert!(sqs.calls("ReceiveMessage").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aws_is_reached_through_the_proxy_that_the_environment_names() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", proxy.local_addr().expect("bound"));
+    let variables = [("HTTPS_PROXY", url.as_str()), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
+    let worker = Process::start("http://127.0.0.1:9", &variables);
+    let asked = async {
+        let (mut stream, _) = proxy.accept().await.expect("it is asked");
+        let mut line = [0; 64];
+        let read = tokio::io::AsyncReadExt::read(&mut stream, &mut line).await.expect("a request");
+        String::from_utf8_lossy(&line[..read]).into_owned()
+    };
+    let asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
+    let asked = asked.unwrap_or_else(|_| panic!("nobody asked: {}", worker.log()));
+    assert!(asked.starts_with("CONNECT sqs.us-east-1.amazonaws.com:443"), "{asked}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,7 +258,7 @@ async fn a_second_signal_forces_with_130() {
     worker.has_begun(1).await;
     let began = Instant::now();
     worker.signal(Signal::SIGTERM);
-    let addr = worker.addr().await;
+    let addr = worker.admin().await;
     eventually("the first signal was heard", || !ready(&addr)).await;
     worker.signal(Signal::SIGINT);
     assert_eq!(worker.exit_code().await, Some(130));
@@ -132,7 +271,7 @@ async fn the_receive_under_way_is_finished_and_what_it_brings_is_given_back() {
     let mut worker = Process::start(&sqs.endpoint, &[("WAIT_TIME_SECS", "20")]);
     eventually("it polls", || !sqs.calls("ReceiveMessage").is_empty()).await;
     worker.signal(Signal::SIGTERM);
-    let addr = worker.addr().await;
+    let addr = worker.admin().await;
     eventually("it drains", || !ready(&addr)).await;
     sqs.send("jobs", 0..5).await;
     assert_eq!(worker.exit_code().await, Some(0));
@@ -140,6 +279,40 @@ async fn the_receive_under_way_is_finished_and_what_it_brings_is_given_back() {
     assert_eq!((counts.visible, counts.in_flight), (5, 0));
     assert_eq!(sqs.calls("ReceiveMessage").len(), 1, "no further receive began");
     assert!(sqs.calls("DeleteMessageBatch").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_last_receive_brings_on_its_last_receive_is_handled_in_place_of_made_a_dead_letter() {
+    let sqs = Sqs::start(Duration::from_secs(60), 1).await;
+    let mut worker = Process::start(&sqs.endpoint, &[("WAIT_TIME_SECS", "20"), ("CONCURRENCY", "2")]);
+    eventually("it polls", || !sqs.calls("ReceiveMessage").is_empty()).await;
+    worker.signal(Signal::SIGTERM);
+    let addr = worker.admin().await;
+    eventually("it drains", || !ready(&addr)).await;
+    sqs.send("jobs", 0..1).await;
+    assert_eq!(worker.exit_code().await, Some(0));
+    assert_eq!((sqs.left("jobs"), sqs.left("dead")), (0, 0), "done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_under_way_are_finished_and_the_port_closes_only_after_readiness_has_said_no_for_a_while() {
+    let sqs = Sqs::start(Duration::from_secs(60), 5).await;
+    sqs.script(|action, _| (action == "SendMessageBatch").then_some(Fault::Slow(Duration::from_secs(4))));
+    let delay = [("RECEIVE", "off"), ("HTTP_CLOSE_DELAY_MS", "1500")];
+    let mut worker = Process::start(&sqs.endpoint, &delay);
+    let (addr, admin) = (worker.addr().await, worker.admin().await);
+    let sending = tokio::task::spawn_blocking({
+        let addr = addr.clone();
+        move || post(&addr, r#"{"messages": 3}"#)
+    });
+    eventually("it sends", || !sqs.calls("SendMessageBatch").is_empty()).await;
+    worker.signal(Signal::SIGTERM);
+    eventually("it is not ready", || !ready(&admin)).await;
+    assert!(get(&addr, "/").starts_with("HTTP/1.1 200"), "the port is still open");
+    eventually("the port closes", || std::net::TcpStream::connect(&addr).is_err()).await;
+    let answer = sending.await.expect("no panic");
+    assert!(answer.contains(r#""accepted":3"#), "{answer}");
+    assert_eq!(worker.exit_code().await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -203,7 +376,7 @@ async fn a_thousand_short_messages_cost_at_most_a_third_of_a_request_each() {
     eventually("all are done", || sqs.left("jobs") == 0).await;
     let requests = ["SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch"].map(|action| sqs.calls(action).len());
     assert!(requests.iter().sum::<usize>() <= 350, "send, receive, delete: {requests:?}");
-    let metrics = get(&addr, "/metrics");
+    let metrics = get(&worker.admin().await, "/metrics");
     for line in ["twinscale_messages_received_total 1000", "twinscale_messages_done_total 1000"] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
@@ -218,7 +391,7 @@ async fn an_outage_of_the_queue_makes_it_unready_not_dead_and_it_recovers() {
         (action == "ReceiveMessage" && (1..=4).contains(&failures)).then_some(Fault::Error(503, "ServiceUnavailable"))
     });
     let worker = Process::start(&sqs.endpoint, &[]);
-    let addr = worker.addr().await;
+    let addr = worker.admin().await;
     eventually("receives fail", || sqs.calls("ReceiveMessage").len() >= 2).await;
     eventually("it is not ready", || !ready(&addr)).await;
     assert!(get(&addr, "/healthz").starts_with("HTTP/1.1 200"), "an outage is no reason to be killed");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use twinscale::Message;
 use twinscale::unstable::queue::{Outgoing, Queue, Tuning};
 use twinscale_scaling::Counts;
-use twinscale_sqs::server::{Options, SqsServer};
+use twinscale_sqs::server::{Options, Regions, SqsServer};
 
 pub use crate::fault_proxy::Fault;
 use crate::fault_proxy::{FaultProxy, Strike};
@@ -24,7 +24,9 @@ pub struct Sqs {
 impl Sqs {
     /// Serves `jobs` (dead letters to `dead` after `max_receives`) and the same pair with `.fifo`.
     pub async fn start(visibility: Duration, max_receives: u32) -> Self {
-        let server = SqsServer::start(([127, 0, 0, 1], 0).into(), Options::default()).await.expect("a free port");
+        // Whatever the region of the machine's own configuration is.
+        let options = Options { regions: Regions::One("us-east-1".to_owned()), ..Options::default() };
+        let server = SqsServer::start_at(([127, 0, 0, 1], 0).into(), options).await.expect("a free port");
         for suffix in ["", ".fifo"] {
             let fifo: &[(&str, &str)] = if suffix.is_empty() { &[] } else { &[("FifoQueue", "true")] };
             server.create_queue(&format!("dead{suffix}"), fifo).expect("created");
@@ -46,6 +48,11 @@ impl Sqs {
         Self { endpoint: proxy.endpoint.clone(), server, calls, script, _proxy: proxy }
     }
 
+    /// Another standard queue.
+    pub fn create(&self, queue: &str) {
+        self.server.create_queue(queue, &[]).expect("created");
+    }
+
     /// Answers calls by `script` first, from now on.
     pub fn script(&self, script: impl FnMut(&str, &Value) -> Option<Fault> + Send + 'static) {
         *self.script.lock().expect("no panic") = Some(Box::new(script));
@@ -55,6 +62,14 @@ impl Sqs {
         let outgoing = |body: String| Outgoing { body, ..Outgoing::default() };
         let messages = bodies.into_iter().map(|body| outgoing(body.to_string())).collect();
         assert_eq!(self.queue(queue).await.send(messages).await.failed, []);
+    }
+
+    /// Without a client, whose checksums of a MiB take long in a test's build.
+    pub async fn send_large(&self, queue: &str, bodies: impl IntoIterator<Item = String>) {
+        for body in bodies {
+            let call = json!({ "QueueUrl": queue, "MessageBody": body }).to_string();
+            self.server.call("SendMessage", call.as_bytes()).await.expect("sent");
+        }
     }
 
     pub async fn send_to_group(&self, queue: &str, group: &str, body: &str) {

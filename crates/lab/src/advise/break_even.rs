@@ -5,10 +5,10 @@ use std::time::Duration;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, Told, month_usd, simulated};
+use super::{Interval, Progress, Told, lucky, month_usd, simulated};
 use crate::cost::Prices;
 use crate::scenario::Scenario;
-use crate::scenario::load::Load;
+use crate::scenario::load::{Arrival, Load};
 use crate::target::TargetKind;
 
 /// Messages a second at the lower end, and steps: half a decade each, over six decades.
@@ -45,6 +45,9 @@ pub struct BreakEven {
     pub scenario: Scenario,
     /// From the lowest rate to the highest.
     pub curve: Vec<Point>,
+    /// Rates at which a target failed: they have no bills to compare.
+    #[serde(default)]
+    pub left_out: Vec<f64>,
     /// The lowest rate at kind the cheaper target changes; `None` if in no seed it does within the curve.
     pub rate: Option<Interval>,
     /// Seeds in kind it changes.
@@ -53,6 +56,13 @@ pub struct BreakEven {
 }
 
 impl BreakEven {
+    /// The rates at which the cheaper target changes, by the means of both bills.
+    pub(crate) fn crossings_of_means(&self) -> Vec<f64> {
+        let costs: Vec<_> =
+            self.curve.iter().map(|point| (point.rate, (point.eks_usd.mean, point.lambda_usd.mean))).collect();
+        costs.windows(2).filter_map(crossing).collect()
+    }
+
     /// The cheaper target at the lowest rate, hence below the break-even.
     pub fn cheaper_below(&self) -> TargetKind {
         Self::cheaper_at(self.curve.first())
@@ -60,10 +70,7 @@ impl BreakEven {
 
     /// The cheaper target just above the break-even.
     pub fn cheaper_above(&self) -> TargetKind {
-        match self.cheaper_below() {
-            TargetKind::Eks => TargetKind::Lambda,
-            TargetKind::Lambda => TargetKind::Eks,
-        }
+        self.cheaper_below().other()
     }
 
     /// Whether the cheaper target changes a second time, further up.
@@ -83,32 +90,50 @@ impl BreakEven {
 /// Sweeps the rate of an even load with the scenario's settings; both targets may have as much capacity as they need, since
 /// a bill of what did not keep up would be too small.
 pub fn break_even(scenario: &Scenario, seeds: u64, prices: &Prices, told: Told) -> BreakEven {
-    sweep(scenario, STEPS, seeds, prices, told)
+    let even = Scenario { load: Load::Poisson { rate: 1.0 }, ..scenario.clone() };
+    BreakEven { scenario: scenario.clone(), ..sweep(&even, &rates(STEPS), seeds, prices, told) }
 }
 
-fn sweep(scenario: &Scenario, steps: u32, seeds: u64, prices: &Prices, told: Told) -> BreakEven {
+/// The same with the load's own shape where it has one over time, up to ten times its own rate, which is among the rates.
+pub(crate) fn around(scenario: &Scenario, own: f64, seeds: u64, prices: &Prices, told: Told) -> BreakEven {
+    let mut all = rates(STEPS);
+    all.retain(|rate| *rate <= own * 10.0);
+    all.push(own);
+    all.sort_by(f64::total_cmp);
+    sweep(scenario, &all, seeds, prices, told)
+}
+
+fn sweep(scenario: &Scenario, rates: &[f64], seeds: u64, prices: &Prices, told: Told) -> BreakEven {
     let mut prices = prices.clone();
     prices.options.even_load = true;
-    let jobs: Vec<(u32, u64)> = (0..steps).flat_map(|step| (0..seeds.max(1)).map(move |seed| (step, seed))).collect();
-    told(jobs.len() as u64, 0);
-    let costs: Vec<(f64, f64)> = jobs
+    let jobs: Vec<(f64, u64)> =
+        rates.iter().flat_map(|rate| (0..seeds.max(1)).map(move |seed| (*rate, seed))).collect();
+    told(Progress::Ahead(jobs.len() as u64));
+    let costs: Vec<Option<(f64, f64)>> = jobs
         .par_iter()
-        .map(|(step, seed)| {
-            let scenario = at_rate(scenario, rate(*step), *seed);
-            let usd = |kind| month_usd(&simulated(&scenario, kind), kind, &prices);
-            let both = (usd(TargetKind::Eks), usd(TargetKind::Lambda));
-            told(0, 1);
+        .map(|(rate, seed)| {
+            let scenario = at_rate(scenario, *rate, *seed);
+            let usd = |kind| {
+                let run = simulated(&scenario, kind);
+                if run.failure(kind).is_some() { None } else { month_usd(&run, kind, &prices) }
+            };
+            let both = usd(TargetKind::Eks).zip(usd(TargetKind::Lambda));
+            told(Progress::Done);
             both
         })
         .collect();
-    let by_step: Vec<&[(f64, f64)]> = costs.chunks(seeds.max(1) as usize).collect();
-    let curve = by_step.iter().enumerate().map(|(step, costs)| Point {
-        rate: rate(step as u32),
+    // A rate at which a run failed has no bill that could be compared.
+    let by_rate = rates.iter().zip(costs.chunks(seeds.max(1) as usize));
+    let priced: Vec<(f64, Vec<(f64, f64)>)> =
+        by_rate.filter_map(|(rate, costs)| Some((*rate, costs.iter().copied().collect::<Option<Vec<_>>>()?))).collect();
+    let left_out = rates.iter().copied().filter(|rate| priced.iter().all(|(had, _)| had != rate)).collect();
+    let curve = priced.iter().map(|(rate, costs)| Point {
+        rate: *rate,
         eks_usd: Interval::of(&costs.iter().map(|cost| cost.0).collect::<Vec<_>>()),
         lambda_usd: Interval::of(&costs.iter().map(|cost| cost.1).collect::<Vec<_>>()),
     });
     let crossings: Vec<f64> = (0..seeds.max(1) as usize)
-        .filter_map(|seed| crossing(&by_step.iter().map(|costs| costs[seed]).collect::<Vec<_>>()))
+        .filter_map(|seed| crossing(&priced.iter().map(|(rate, costs)| (*rate, costs[seed])).collect::<Vec<_>>()))
         .collect();
     BreakEven {
         schema: BREAK_EVEN_SCHEMA.to_owned(),
@@ -117,36 +142,60 @@ fn sweep(scenario: &Scenario, steps: u32, seeds: u64, prices: &Prices, told: Tol
         prices_date: prices.date.clone(),
         scenario: scenario.clone(),
         curve: curve.collect(),
+        left_out,
         crossings: crossings.len() as u64,
         rate: (!crossings.is_empty()).then(|| Interval::of(&crossings)),
     }
 }
 
-fn rate(step: u32) -> f64 {
-    LOWEST * 10_f64.powf(f64::from(step) / 2.0)
+/// So many rates from the lowest on.
+fn rates(steps: u32) -> Vec<f64> {
+    (0..steps).map(|step| LOWEST * 10_f64.powf(f64::from(step) / 2.0)).collect()
 }
 
-/// The scenario under an even load, long enough to tell and short enough to simulate.
+/// The scenario at another mean rate, long enough to tell and short enough to simulate.
 fn at_rate(scenario: &Scenario, rate: f64, seed: u64) -> Scenario {
-    let mut scenario = scenario.clone();
+    let mut scenario = lucky(scenario, seed);
     let seconds = (30_000.0 / rate).clamp(1800.0, 86_400.0);
-    scenario.load = Load::Poisson { rate };
     scenario.messages = (rate * seconds).round().max(1.0) as u64;
+    scenario.load = shaped(&scenario.load, rate, seconds, scenario.messages);
     scenario.limit = Duration::from_secs(4 * 86_400);
-    scenario.seed += seed;
-    scenario.work.seed = scenario.seed;
     scenario.eks.keda.max_replica_count = 10_000;
     scenario.lambda.mapping.maximum_concurrency = None;
     scenario
 }
 
+/// The load's shape over so many seconds, where it has a shape over time; an even load in place of any other.
+fn shaped(load: &Load, rate: f64, seconds: f64, messages: u64) -> Load {
+    match load {
+        Load::Day { swing, noise, .. } => {
+            Load::Day { rate, swing: *swing, noise: *noise, period: Duration::from_secs_f64(seconds) }
+        }
+        Load::Recorded { rows, .. } => {
+            let all: u64 = rows.iter().map(|row| row.count).sum();
+            let faster = load.length(all).as_secs_f64() / seconds;
+            let (mut recorded, mut sent) = (0_u64, 0_u64);
+            let row = |row: &Arrival| {
+                recorded += row.count;
+                let upto = (recorded as f64 / all.max(1) as f64 * messages as f64).round() as u64;
+                let count = upto - std::mem::replace(&mut sent, upto);
+                Arrival { at: row.at.div_f64(faster.max(f64::MIN_POSITIVE)), count }
+            };
+            Load::Recorded { file: None, rows: rows.iter().map(row).collect() }
+        }
+        Load::Burst | Load::Steady { .. } | Load::Ramp { .. } | Load::Poisson { .. } | Load::OnOff { .. } => {
+            Load::Poisson { rate }
+        }
+    }
+}
+
 /// Where the other target becomes the cheaper one, on a straight line between the logarithms of two rates.
-fn crossing(costs: &[(f64, f64)]) -> Option<f64> {
-    let ratio = |at: usize| (costs[at].0 / costs[at].1).ln();
+fn crossing(costs: &[(f64, (f64, f64))]) -> Option<f64> {
+    let ratio = |at: usize| (costs[at].1.0 / costs[at].1.1).ln();
     let at = (1..costs.len()).find(|at| (ratio(at - 1) > 0.0) != (ratio(*at) > 0.0))?;
     let (before, after) = (ratio(at - 1), ratio(at));
     let share = before / (before - after);
-    Some(LOWEST * 10_f64.powf((at as f64 - 1.0 + share) / 2.0))
+    Some(costs[at - 1].0 * (costs[at].0 / costs[at - 1].0).powf(share))
 }
 
 #[cfg(test)]
@@ -156,11 +205,28 @@ mod tests {
     #[test]
     fn the_crossing_is_where_the_two_lines_meet() {
         // Equal at the second step and half a step further: from 10 to 1 over 1 to 10, met half-way.
-        let crossing = crossing(&[(10.0, 0.1), (10.0, 1.0), (10.0, 100.0)]).expect("they cross");
-        assert!((crossing - LOWEST * 10_f64.powf(0.75)).abs() < 1e-9, "{crossing}");
-        assert_eq!(super::crossing(&[(10.0, 1.0), (10.0, 2.0)]), None);
-        let other_way = super::crossing(&[(0.1, 10.0), (10.0, 0.1)]).expect("they cross");
+        let crossing = |costs: &[(f64, f64)]| {
+            super::crossing(&rates(costs.len() as u32).into_iter().zip(costs.iter().copied()).collect::<Vec<_>>())
+        };
+        let met = crossing(&[(10.0, 0.1), (10.0, 1.0), (10.0, 100.0)]).expect("they cross");
+        assert!((met - LOWEST * 10_f64.powf(0.75)).abs() < 1e-9, "{met}");
+        assert_eq!(crossing(&[(10.0, 1.0), (10.0, 2.0)]), None);
+        let other_way = crossing(&[(0.1, 10.0), (10.0, 0.1)]).expect("they cross");
         assert!((other_way - LOWEST * 10_f64.powf(0.25)).abs() < 1e-9, "{other_way}");
+    }
+
+    #[test]
+    fn a_day_and_what_was_recorded_keep_their_shape_at_another_rate() {
+        let row = |at, count| Arrival { at: Duration::from_secs(at), count };
+        let recorded = Load::Recorded { file: None, rows: vec![row(0, 10), row(600, 30), row(1200, 0)] };
+        let Load::Recorded { rows, .. } = shaped(&recorded, 1.0, 120.0, 120) else { panic!("it stays what it is") };
+        assert_eq!(rows.iter().map(|row| row.count).collect::<Vec<_>>(), [30, 90, 0]);
+        // The last message was sent within the second row.
+        assert!(rows[1].at > Duration::from_secs(55) && rows[1].at < Duration::from_secs(65), "{:?}", rows[1].at);
+        let day = Load::Day { rate: 5.0, swing: 0.8, noise: 0.2, period: Duration::from_secs(86_400) };
+        let squeezed = shaped(&day, 2.0, 1800.0, 3600);
+        assert_eq!(squeezed, Load::Day { rate: 2.0, swing: 0.8, noise: 0.2, period: Duration::from_secs(1800) });
+        assert_eq!(shaped(&Load::Burst, 2.0, 1800.0, 3600), Load::Poisson { rate: 2.0 });
     }
 
     #[test]
@@ -170,20 +236,21 @@ mod tests {
         scenario.work.wait = "100ms".parse().expect("a wait");
         scenario.lambda.in_host_concurrency = 1;
         let prices = crate::cost::prices::read(None).expect("built in");
-        // Up to 100 messages a second.
-        let found = sweep(&scenario, 11, 2, &prices, &|_, _| ());
+        let even = Scenario { load: Load::Poisson { rate: 1.0 }, ..scenario };
+        // Up to 100 messages per second.
+        let found = sweep(&even, &rates(11), 2, &prices, &|_| ());
         let rate = found.rate.expect("they cross").mean;
         assert_eq!(found.crossings, 2);
-        // Up to a few messages a second one pod is enough: control plane, one Fargate pod of 1 vCPU and 2 GB and its
-        // reads cost the same at every rate, and so does each message on Lambda, a message an invocation.
+        // Up to a few messages per second one pod is enough: control plane, one Fargate pod of 0.25 vCPU and 0.5 GB and
+        // its reads cost the same at every rate, and so does each message on Lambda, a message an invocation.
         let hours = 720.0;
-        let fixed = hours * (0.10 + 0.04048 + 2.0 * 0.004445);
+        let fixed = hours * (0.10 + 0.25 * 0.04048 + 0.5 * 0.004445);
         let low = found.curve[0];
         assert!((low.eks_usd.mean / fixed - 1.0).abs() < 0.02, "{} for {fixed}", low.eks_usd.mean);
         let point = found.curve.iter().find(|point| point.rate > 0.9).expect("a rate of 1");
         let messages = point.rate * hours * 3600.0;
-        // 100 ms of half a GB, an invocation, three requests; and the long polls of two idle pollers at least.
-        let a_message = 0.1 * 0.5 * 0.0000133334 + 0.20e-6 + 3.0 * 0.40e-6;
+        // 100 ms of half a GB, an invocation, three requests, 1.6 KB of logs; and the long polls of two idle pollers at least.
+        let a_message = 0.1 * 0.5 * 0.0000133334 + 0.20e-6 + 3.0 * 0.40e-6 + 1600.0 * 0.50e-9;
         let by_hand = messages * a_message + 2.0 * hours * 180.0 * 0.40e-6;
         assert!((point.lambda_usd.mean / by_hand - 1.0).abs() < 0.15, "{point:?} for {by_hand}");
         // Between the two rates around it, the cheaper one changes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::manifests::MEMORY_SIZE;
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
 use twinscale_scaling::event_source::Provisioned;
@@ -91,7 +92,7 @@ fn eks(scenario: &Scenario) -> Vec<Candidate> {
     let own_length = keda.triggers.first().map_or(5, |trigger| trigger.queue_length);
     let bounds = with((keda.min_replica_count, keda.max_replica_count), &[(0, 5), (0, 15), (1, 15), (1, 50)]);
     let mut all = Vec::new();
-    for concurrency in with(pod.concurrency, &[1, 5, 10, 20, 50]) {
+    for (concurrency, size) in sizes(scenario) {
         // Between half of what a pod works on and all that it holds, as `validate` wants it: beyond that, KEDA keeps pods that
         // are half idle, or too few. The scenario's own pair is tried whatever it is.
         let (works, holds) = (u64::from(concurrency), u64::from(concurrency + pod.prefetch));
@@ -110,8 +111,7 @@ fn eks(scenario: &Scenario) -> Vec<Candidate> {
                     for behavior in [Own, Short, Doubling] {
                         let mut tried = Candidate::new(scenario);
                         tried.change((DEPLOYMENT, "CONCURRENCY"), concurrency, |s| &mut s.eks.pod.concurrency);
-                        let memory = pod.memory_mib.max(BASE_MIB + concurrency * scenario.work.memory_mib);
-                        tried.change((DEPLOYMENT, "resources.limits.memory"), memory, |s| &mut s.eks.pod.memory_mib);
+                        tried.size(size);
                         if !keda.triggers.is_empty() {
                             let at = (SCALED_OBJECT, "queueLength");
                             tried.change(at, queue_length, |s| &mut s.eks.keda.triggers[0].queue_length);
@@ -133,6 +133,56 @@ fn eks(scenario: &Scenario) -> Vec<Candidate> {
     all
 }
 
+/// What a pod requests, and its limits.
+#[derive(Clone, Copy, PartialEq)]
+struct Size {
+    cpu: (f64, f64),
+    mib: (u32, u32),
+}
+
+/// The numbers of messages at once, each with the sizes of a pod that are tried for it: work that computes has more or less
+/// of a processor, all of it requested (a limit above the request is paid by a neighbour); memory is what the messages need,
+/// where the scenario tells.
+fn sizes(scenario: &Scenario) -> Vec<(u32, Size)> {
+    let (pod, work) = (&scenario.eks.pod, &scenario.work);
+    let mut all = Vec::new();
+    for concurrency in with(pod.concurrency, &[1, 5, 10, 20, 50]) {
+        let need = BASE_MIB + concurrency * work.memory_mib;
+        let own = (pod.memory_request_mib, pod.memory_mib);
+        let mib = match work.memory_mib {
+            0 => own,
+            _ if concurrency == pod.concurrency && own.1 >= need => own,
+            _ => (need, need),
+        };
+        let own = Size { cpu: (pod.cpu_request, pod.cpu_limit), mib };
+        let mut tried = vec![own];
+        if work.memory_mib > 0 {
+            tried.push(Size { mib: (need, need), ..own });
+        }
+        if !work.cpu.is_zero() {
+            tried.extend([0.25, 0.5, 1.0, 2.0].map(|cpu| Size { cpu: (cpu, cpu), mib }));
+        }
+        let mut seen: Vec<Size> = Vec::new();
+        for size in tried {
+            if !seen.contains(&size) {
+                seen.push(size);
+                all.push((concurrency, size));
+            }
+        }
+    }
+    all
+}
+
+impl Candidate {
+    fn size(&mut self, size: Size) {
+        let at = |field| (DEPLOYMENT, field);
+        self.change(at("resources.requests.cpu"), size.cpu.0, |s| &mut s.eks.pod.cpu_request);
+        self.change(at("resources.limits.cpu"), size.cpu.1, |s| &mut s.eks.pod.cpu_limit);
+        self.change(at("resources.requests.memory"), size.mib.0, |s| &mut s.eks.pod.memory_request_mib);
+        self.change(at("resources.limits.memory"), size.mib.1, |s| &mut s.eks.pod.memory_mib);
+    }
+}
+
 use Behavior::{Doubling, Own, Short};
 
 /// The behaviours of the HPA that are tried.
@@ -147,18 +197,23 @@ enum Behavior {
 }
 
 /// What the advice calls the two.
-const SHORT: &str = "API defaults, scaleDown.stabilizationWindowSeconds: 60";
+pub(crate) const SHORT: &str = "API defaults, scaleDown.stabilizationWindowSeconds: 60";
 /// No `behavior` at all.
-const NONE: &str = "none";
+pub(crate) const NONE: &str = "none";
+
+/// The API's defaults with a short way down.
+pub(crate) fn short_behavior() -> hpa::Behavior {
+    let down = hpa::Rules { stabilization_window: Some(Duration::from_secs(60)), ..hpa::Rules::default() };
+    hpa::Behavior { scale_down: down, ..hpa::Behavior::default() }
+}
 
 impl Candidate {
     /// False if that changes nothing.
     fn behavior(&mut self, tried: Behavior) -> bool {
         let hpa = &mut self.scenario.eks.keda.hpa;
-        let down = hpa::Rules { stabilization_window: Some(Duration::from_secs(60)), ..hpa::Rules::default() };
         let (behavior, name) = match tried {
             Own => return false,
-            Short => (Some(hpa::Behavior { scale_down: down, ..hpa::Behavior::default() }), SHORT),
+            Short => (Some(short_behavior()), SHORT),
             Doubling => (None, NONE),
         };
         let from = if hpa.behavior.is_some() { "as it is" } else { NONE };
@@ -186,11 +241,16 @@ fn lambda(scenario: &Scenario) -> Vec<Candidate> {
                 if idle || scenario.queue.fifo && batch > 10 {
                     continue;
                 }
-                for scaling in
-                    SCALINGS.iter().filter(|scaling| !scenario.queue.fifo || !matches!(scaling, Scaling::Pollers(_)))
+                // What is above the reserved concurrency is throttled.
+                let reserved = function.reserved_concurrency.unwrap_or(u32::MAX);
+                let fits = |scaling: &&Scaling| !matches!(scaling, Scaling::Maximum(maximum) if *maximum > reserved);
+                for scaling in SCALINGS
+                    .iter()
+                    .filter(fits)
+                    .filter(|scaling| !scenario.queue.fifo || !matches!(scaling, Scaling::Pollers(_)))
                 {
                     let mut tried = Candidate::new(scenario);
-                    tried.change((TEMPLATE, "MemorySize"), memory, |s| &mut s.lambda.memory_mb);
+                    tried.change((TEMPLATE, MEMORY_SIZE), memory, |s| &mut s.lambda.memory_mb);
                     let at = (TEMPLATE, "FUNCTION_CONCURRENCY");
                     tried.change(at, concurrency, |s| &mut s.lambda.in_host_concurrency);
                     tried.change((TEMPLATE, "BatchSize"), batch, |s| &mut s.lambda.mapping.batch_size);

@@ -11,10 +11,10 @@ use clap::Args;
 use super::CommandError;
 use super::progress::Bars;
 use crate::cost::Prices;
-use crate::deployed::{self, Account, AwsError, Cluster, Options, Outputs, Patience, Place};
+use crate::deployed::{self, Account, AwsError, ClusterAccess, DeployedOptions, DeployedPlace, Outputs, Patience};
 use crate::processes;
 use crate::processes::ledger::Tally;
-use crate::run::Run;
+use crate::run::{Flow, Run};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
 use twinscale_work::parse_duration;
@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Where the deployed targets are. terraform's outputs and the stack's outputs name them; what is given here wins.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "With --engine aws")]
-pub(super) struct Deployed {
+pub(super) struct DeployedFlags {
     /// Take the worker's queues from terraform's outputs: a folder that it was applied in [default: terraform], or a file
     /// with what 'terraform output -json' printed
     #[arg(long, value_name = "DIR|FILE", num_args = 0..=1, default_missing_value = "terraform")]
@@ -95,7 +95,7 @@ fn namespaced(text: &str) -> Result<(String, String), String> {
     }
 }
 
-impl Deployed {
+impl DeployedFlags {
     /// The first flag that was given: none has a meaning with another engine.
     pub(super) fn given(&self) -> Option<&'static str> {
         let flags = [
@@ -131,12 +131,13 @@ impl Deployed {
             let account = Arc::new(Account::load(self.endpoint_url.clone()).await.map_err(AwsError::Tls)?);
             let options = self.options(&account, targets).await.map_err(AwsError::from)?;
             let usd = deployed::estimate(scenario, prices, options.places.keys().copied());
+            let usd = usd.map_or_else(|| "an unknown number of".to_owned(), |usd| format!("{usd:.4}"));
             eprintln!(
-                "twinscale: about {usd:.4} USD of SQS requests and Lambda at the prices of {} in {}, besides pods and nodes",
+                "twinscale: about {usd} USD of SQS requests and Lambda at the prices of {} in {}, besides pods and nodes",
                 prices.date, prices.region
             );
             let mut bars = Bars::default();
-            let mut show = |progress: deployed::Progress| bars.show(&as_shown(progress));
+            let mut show = |progress: deployed::DeployedProgress| bars.show(&as_shown(progress));
             Ok(deployed::run(scenario, &options, account, stop, &mut show).await?)
         })
     }
@@ -145,7 +146,7 @@ impl Deployed {
         &self,
         account: &Account,
         targets: &BTreeSet<TargetKind>,
-    ) -> Result<Options, deployed::OutputsError> {
+    ) -> Result<DeployedOptions, deployed::OutputsError> {
         let terraform = match self.from_terraform.as_deref().filter(|_| targets.contains(&TargetKind::Eks)) {
             Some(path) => Some(Outputs::of_terraform(path).await?),
             None => None,
@@ -163,7 +164,7 @@ impl Deployed {
             places.extend(place.map(|place| (*kind, place)));
         }
         let kubectl = PathBuf::from("kubectl");
-        Ok(Options {
+        Ok(DeployedOptions {
             places,
             endpoint: self.endpoint_url.clone(),
             not_empty: self.not_empty,
@@ -171,18 +172,18 @@ impl Deployed {
             function: self.function_name.clone().or_else(|| output(stack.as_ref(), "FunctionName")),
             cluster: self.kubeconfig.clone().map(|kubeconfig| {
                 let (namespace, deployment) = self.eks_deployment.clone();
-                Cluster { kubectl, kubeconfig, namespace, deployment }
+                ClusterAccess { kubectl, kubeconfig, namespace, deployment }
             }),
         })
     }
 
     /// Where the worker is; `None` if nothing tells.
-    fn worker(&self, terraform: Option<&Outputs>) -> Result<Option<Place>, deployed::OutputsError> {
+    fn worker(&self, terraform: Option<&Outputs>) -> Result<Option<DeployedPlace>, deployed::OutputsError> {
         let queue = needed(&self.eks_queue_url, terraform, "queue_url", "run 'terraform apply' there first")?;
         let Some(queue) = queue else { return Ok(None) };
         let advice = "apply with -var journal=true: without a journal nobody knows which messages are done";
         let journal = needed(&self.journal_queue_url, terraform, "journal_queue_url", advice)?;
-        Ok(Some(Place { queue, journal, url: self.eks_url.clone(), token: self.send_token.clone() }))
+        Ok(Some(DeployedPlace { queue, journal, url: self.eks_url.clone(), token: self.send_token.clone() }))
     }
 
     /// Where the function is; `None` if nothing tells. The worker's journal serves a function that has none of its own.
@@ -190,7 +191,7 @@ impl Deployed {
         &self,
         stack: Option<&Outputs>,
         terraform: Option<&Outputs>,
-    ) -> Result<Option<Place>, deployed::OutputsError> {
+    ) -> Result<Option<DeployedPlace>, deployed::OutputsError> {
         let queue = needed(&self.lambda_queue_url, stack, "QueueUrl", "is it the stack of sam/template.yaml?")?;
         let Some(queue) = queue else { return Ok(None) };
         let own = self.lambda_journal_queue_url.clone().or_else(|| output(stack, "JournalQueueUrl"));
@@ -201,7 +202,7 @@ impl Deployed {
         let journal = journal.or_else(|| output(terraform, "journal_queue_url"));
         let of_stack = output(stack, "HttpUrl").filter(|_| !self.past_send);
         let url = self.lambda_url.clone().or(of_stack);
-        Ok(Some(Place { queue, journal, url, token: self.lambda_send_token.clone() }))
+        Ok(Some(DeployedPlace { queue, journal, url, token: self.lambda_send_token.clone() }))
     }
 }
 
@@ -223,8 +224,17 @@ fn needed(
 }
 
 /// As the bars show every engine's progress.
-fn as_shown(progress: deployed::Progress) -> processes::Progress {
-    let deployed::Progress { target, messages, sent, done, rejected, capacity, now } = progress;
+fn as_shown(progress: deployed::DeployedProgress) -> processes::Progress {
+    let deployed::DeployedProgress { target, messages, sent, done, rejected, capacity, now } = progress;
     let tally = Tally { sent, done, rejected, redriven: 0, expired: 0 };
-    processes::Progress { target, messages, tally, capacity, now, samples: Vec::new(), decisions: Vec::new() }
+    processes::Progress {
+        target,
+        messages,
+        tally,
+        capacity,
+        now,
+        flow: Flow::default(),
+        samples: Vec::new(),
+        decisions: Vec::new(),
+    }
 }

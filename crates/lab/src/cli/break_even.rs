@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::CommandError;
-use super::search::Search;
-use crate::advise::break_even;
+use super::search::{self, Search};
+use crate::advise::{Progress, break_even};
 use crate::report::{break_even as report, html};
 
 /// Sweep the rate over six decades: from which rate on is the other target cheaper
@@ -17,7 +17,7 @@ Examples:
   twinscale break-even --scenario my.toml --control-plane-share 0.1 --nodes m7g.large --spot-discount 0.6
   twinscale break-even --work 20ms --format markdown >> $GITHUB_STEP_SUMMARY
 
-The load is even (Poisson) at each of 13 rates from 0.001 to 1,000 messages a second, with the scenario's work and settings;
+The load is even (Poisson) at each of 13 rates from 0.001 to 1,000 messages per second, with the scenario's work and settings;
 pods may be as many as they need. The control plane is most of a small bill: --control-plane-share says how much of it is
 this workload's. docs/advice.md shows how to read the curve.
 
@@ -31,13 +31,19 @@ impl BreakEven {
     /// Sweeps the rate, and prints and writes the curve.
     pub(super) fn run(&self) -> Result<ExitCode, CommandError> {
         let (scenario, prices) = self.search.read()?;
-        let bar = self.search.bar("rates");
-        let found = break_even(&scenario, self.search.seeds, &prices, &|more, done| {
-            bar.inc_length(more);
-            bar.inc(done);
+        let bar = search::bar("rates");
+        let found = break_even(&scenario, self.search.seeds, &prices, &|progress| match progress {
+            Progress::Ahead(more) => bar.inc_length(more),
+            Progress::Done => bar.inc(1),
+            Progress::Look { .. } => {}
         });
         bar.finish_and_clear();
-        self.search.report(&found, "break-even", html::break_even_page, [report::text, report::markdown])?;
+        self.search.destination.report(
+            &found,
+            "break-even",
+            html::break_even_page,
+            [report::text, report::markdown],
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -3,28 +3,32 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::aws::Deployed;
-use super::live::Live;
+use super::aws::DeployedFlags;
+use super::live::{Live, Terms};
 use super::output::{self, Format};
 use super::pricing::Pricing;
 use super::progress::Bars;
 use super::seeds;
 use super::service::OwnService;
 use super::{CommandError, STOPPED};
+use crate::advise::Goal;
 use crate::cost::Prices;
-use crate::manifests::Manifest;
+use crate::manifests::{Given, Manifest};
 use crate::processes;
 use crate::run::{self, Bucket, Engine, Run};
-use crate::scenario::Scenario;
+use crate::scenario::{Draft, Scenario};
 use crate::target::TargetKind;
-use twinscale_work::{Empirical, Wait, parse_duration};
+use crate::uncertainty::uncertainty;
+use twinscale_work::{Empirical, Wait, format_duration, parse_duration};
 
 /// Run one workload through EKS with KEDA and through Lambda, and compare them
 #[derive(Args, Debug)]
@@ -52,21 +56,34 @@ pub struct Compare {
     /// How many times faster than scenario time
     #[arg(long, default_value_t = 1.0, value_name = "N")]
     speed: f64,
+    /// The longest load that is sent in real time: what lasts longer is refused
+    #[arg(long, default_value = "1h", value_name = "TIME", value_parser = duration)]
+    patience: Duration,
     /// Which target to run
     #[arg(long, value_parser = Selection::parser(), default_value = BOTH)]
     target: Selection,
     /// Write run.json and report.html into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Keep every sample and look of a long run in run.json
+    #[arg(long, requires = "out")]
+    full: bool,
+    /// What the page holds the targets to: p50, p90, p95, p99 or drain, below a time (p95<30s)
+    #[arg(long, value_name = "GOAL")]
+    goal: Option<Goal>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Show the run in a browser while it goes on, on this port of loopback [default port: a free one]
+    /// Run both targets at once, as a race, and show it in a browser on this port of loopback [default port: a free one]
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     live: Option<u16>,
-    /// Simulate with so many seeds, and add medians and 95 % intervals to the first seed's run
+    /// Simulate with this many seeds, and add medians and 95 % intervals to the first seed's run
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: u64,
+    /// Draw what the models had to estimate from its range so many times, and say whether the verdict survives it
+    /// [without N: 100]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    uncertainty: Option<u64>,
     #[command(flatten)]
     overrides: Overrides,
     #[command(flatten)]
@@ -74,7 +91,7 @@ pub struct Compare {
     #[command(flatten)]
     pricing: Pricing,
     #[command(flatten)]
-    deployed: Deployed,
+    deployed: DeployedFlags,
     /// Folder of the binaries twinscale-worker, lambda-sqs and lambda-http [default: beside this program]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
@@ -114,6 +131,27 @@ pub(super) struct Overrides {
     /// Your SAM or CloudFormation template with the function and its queue
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) given: Given,
+}
+
+/// What Fargate takes from the decision to a pod that is Ready, at least and mostly: 30 to 45 s and more are reported (re:Post).
+const FARGATE_START: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(60)];
+
+/// Pods start as Fargate's do where the bill is Fargate's, and nothing says how they start or on which nodes; and a sentence
+/// that says so.
+pub(super) fn start_as_priced(draft: &mut Draft, prices: &Prices) -> Option<String> {
+    if draft.says_start || !is_fargate(&draft.scenario, prices) {
+        return None;
+    }
+    let [min, max] = FARGATE_START;
+    draft.scenario.eks.pod.start_delay = Wait::Uniform { min, max };
+    Some(format!(
+        "the bill is Fargate's, and so are the pods, which start within {} to {} s: write eks.pod.start_delay for another \
+         time, or price nodes with --nodes m7g.large",
+        min.as_secs(),
+        max.as_secs()
+    ))
 }
 
 /// What `--target` is without a value of its own.
@@ -148,22 +186,36 @@ impl Overrides {
         }
     }
 
-    /// The scenario with these in it, checked, and warnings about what the model does not cover.
-    pub(super) fn resolve(&self, name: &str) -> Result<(Scenario, Vec<String>), CommandError> {
-        let mut scenario = Scenario::read(name)?;
+    /// Whether they say what a message takes.
+    pub(super) fn tells_work(&self) -> bool {
+        self.work.is_some() || self.handler_times.is_some()
+    }
+
+    /// The scenario with these in it, before what it leaves out follows from its load, and warnings about what the model
+    /// does not cover.
+    pub(super) fn draft(&self, name: &str) -> Result<(Draft, Vec<String>), CommandError> {
+        let mut draft = Draft::read(name)?;
+        let warnings = self.put_into(&mut draft)?;
+        Ok((draft, warnings))
+    }
+
+    /// Puts these in the place of what the draft says, and gives warnings about what the model does not cover.
+    pub(super) fn put_into(&self, draft: &mut Draft) -> Result<Vec<String>, CommandError> {
+        let scenario = &mut draft.scenario;
         let mut warnings = Vec::new();
+        if let (Some(flag), None) = (self.given.of_template(), &self.template) {
+            return Err(CommandError::Flag { flag, what: "it is about a template: add --template FILE".to_owned() });
+        }
         for (kind, path) in [
             (Manifest::ScaledObject, &self.scaled_object),
             (Manifest::Deployment, &self.deployment),
             (Manifest::Template, &self.template),
         ] {
             if let Some(path) = path {
-                warnings.extend(scenario.read_manifest(kind, path)?);
+                warnings.extend(scenario.read_manifest(kind, path, &self.given)?);
             }
         }
-        scenario.messages = self.messages.unwrap_or(scenario.messages);
         scenario.seed = self.seed.unwrap_or(scenario.seed);
-        scenario.limit = self.limit.unwrap_or(scenario.limit);
         if let Some(wait) = &self.work {
             scenario.work.wait = wait.clone();
         }
@@ -185,7 +237,9 @@ impl Overrides {
         if let Some(concurrency) = self.concurrency {
             (scenario.eks.pod.concurrency, scenario.lambda.in_host_concurrency) = (concurrency, concurrency);
         }
-        Ok((scenario.checked()?, warnings))
+        draft.messages = self.messages.or(draft.messages);
+        draft.limit = self.limit.or(draft.limit);
+        Ok(warnings)
     }
 }
 
@@ -210,18 +264,28 @@ fn handler_times(run: &Run, path: &Path) -> Result<Wait, CommandError> {
 impl Compare {
     /// Runs the scenario, prints the report, and writes the files.
     pub fn run(&self) -> Result<ExitCode, CommandError> {
-        let (mut scenario, mut warnings) = self.overrides.resolve(&self.scenario)?;
-        self.service.put_into(&mut scenario, self.overrides.messages)?;
-        let scenario = scenario.checked()?;
+        let (mut draft, mut warnings) = self.overrides.draft(&self.scenario)?;
+        self.service.put_into(&mut draft, self.overrides.messages)?;
+        let prices = self.pricing.read()?;
+        let pods = self.target.0.contains(&TargetKind::Eks);
+        // Real time is not spent on it: there it is only said.
+        if self.engine == Engine::Simulated {
+            warnings.extend(start_as_priced(&mut draft, &prices).filter(|_| pods));
+        }
+        let scenario = draft.resolved()?;
         if scenario.service.is_some() && self.engine != Engine::Local {
             let what = "a service of one's own is run by the local engine alone: leave --engine out, and feed what it measured \
                         to the others with --handler-times run.json";
             return Err(CommandError::Flag { flag: "--engine", what: what.to_owned() });
         }
-        let prices = self.pricing.read()?;
         if self.seeds > 1 && self.engine != Engine::Simulated {
             let what = "only the simulated engine has other luck at no cost: add --engine simulated".to_owned();
             return Err(CommandError::Flag { flag: "--seeds", what });
+        }
+        if self.uncertainty.is_some() && (self.engine != Engine::Simulated || self.target.0.len() < 2) {
+            let what = "it draws what the simulated engine had to estimate, for both targets: write --engine simulated, and \
+                        no --target";
+            return Err(CommandError::Flag { flag: "--uncertainty", what: what.to_owned() });
         }
         if self.engine == Engine::Local && self.target.0.contains(&TargetKind::Eks) && scenario.eks.job.is_some() {
             let what =
@@ -235,10 +299,21 @@ impl Compare {
         if let Some(flag) = self.deployed.given().filter(|_| self.engine != Engine::Aws) {
             return Err(CommandError::Flag { flag, what: "it is about deployed targets: add --engine aws".to_owned() });
         }
+        self.can_wait_for(&scenario)?;
+        let modelled = self.engine != Engine::Aws && pods;
+        warnings.extend(slower_on_fargate(&scenario, &prices).filter(|_| modelled));
         let stopped = Cell::new(false);
         let run = match self.engine {
-            Engine::Local => self.locally(&scenario, &prices, warnings)?,
-            Engine::Simulated => self.simulated(&scenario, warnings)?,
+            Engine::Local => self.locally(&scenario, &prices, warnings, &stopped)?,
+            Engine::Simulated => {
+                let stop = stop_flag()?;
+                let mut run = self.simulated(&scenario, warnings, stop)?;
+                let each: Vec<_> = self.target.0.iter().map(|kind| (*kind, &scenario)).collect();
+                stopped.set(stop.load(Ordering::Relaxed));
+                let draws = self.uncertainty.filter(|_| !stopped.get());
+                run.uncertainty = draws.map(|draws| uncertainty(&each, draws, &prices));
+                run
+            }
             Engine::Aws => {
                 let mut run = self.deployed(&scenario, &prices, &stopped)?;
                 run.warnings.splice(0..0, warnings);
@@ -246,7 +321,7 @@ impl Compare {
             }
         };
         if let Some(folder) = &self.out {
-            output::write(&run, &prices, folder)?;
+            output::write(&run, &prices, self.goal, folder, self.full)?;
         }
         output::print(std::slice::from_ref(&run), &prices, self.format)?;
         Ok(match all_done(&run) {
@@ -254,6 +329,27 @@ impl Compare {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         })
+    }
+
+    /// Refuses a load that takes longer in real time than whoever asks may expect.
+    fn can_wait_for(&self, scenario: &Scenario) -> Result<(), CommandError> {
+        let speed = match self.engine {
+            Engine::Simulated => return Ok(()),
+            Engine::Local if self.speed > 0.0 => self.speed,
+            // A speed that makes no sense is refused by the engine.
+            Engine::Local | Engine::Aws => 1.0,
+        };
+        let seconds = scenario.load.length(scenario.messages).as_secs_f64() / speed;
+        let lasts = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        if lasts <= self.patience {
+            return Ok(());
+        }
+        let whole = format_duration(Duration::from_secs(lasts.as_secs()));
+        let what = format!(
+            "sending the load alone takes {whole} in real time: write --engine simulated, which takes seconds, or --patience {whole} \
+             to wait for it"
+        );
+        Err(CommandError::Flag { flag: "--patience", what })
     }
 
     fn deployed(&self, scenario: &Scenario, prices: &Prices, stopped: &Cell<bool>) -> Result<Run, CommandError> {
@@ -267,19 +363,10 @@ impl Compare {
                 "leave it out: the page follows the local engine only; bars show this one's progress",
             );
         }
-        let stop = async {
-            told_to_stop().await;
-            stopped.set(true);
-            eprintln!("twinscale: told to stop: what there is follows; once more ends it at once, without");
-            tokio::spawn(async {
-                told_to_stop().await;
-                std::process::exit(STOPPED.into());
-            });
-        };
-        self.deployed.run(scenario, prices, &self.target.0, stop)
+        self.deployed.run(scenario, prices, &self.target.0, stopping(|| stopped.set(true)))
     }
 
-    fn simulated(&self, scenario: &Scenario, warnings: Vec<String>) -> Result<Run, CommandError> {
+    fn simulated(&self, scenario: &Scenario, warnings: Vec<String>, stop: &AtomicBool) -> Result<Run, CommandError> {
         let flag = |flag, what: &str| Err(CommandError::Flag { flag, what: what.to_owned() });
         if self.speed != 1.0 {
             return flag("--speed", "leave it out: the simulated engine goes as fast as it can");
@@ -287,25 +374,37 @@ impl Compare {
         if self.live.is_some() {
             return flag("--live", "leave it out: the simulated engine is done before a page could be opened");
         }
-        let mut run = seeds::simulate(scenario, self.seeds);
+        let mut run = seeds::simulate(scenario, self.seeds, stop);
         run.targets.retain(|kind| self.target.0.contains(&kind));
         run.warnings.splice(0..0, warnings);
         Ok(run)
     }
 
-    fn locally(&self, scenario: &Scenario, prices: &Prices, warnings: Vec<String>) -> Result<Run, CommandError> {
+    fn locally(
+        &self,
+        scenario: &Scenario,
+        prices: &Prices,
+        warnings: Vec<String>,
+        stopped: &Cell<bool>,
+    ) -> Result<Run, CommandError> {
         let options = processes::Options {
             speed: self.speed,
             bin_dir: self.bin_dir.clone(),
             logs: self.logs.clone(),
             targets: self.target.0.clone(),
+            at_once: self.live.is_some(),
+            ..processes::Options::default()
         };
         let broken = |error| CommandError::Local(processes::LocalError::from(error));
         let runtime = tokio::runtime::Runtime::new().map_err(broken)?;
         let mut bars = Bars::default();
         runtime.block_on(async {
             let mut live = match self.live {
-                Some(port) => Some(Live::start(port, scenario, &options, prices.clone()).await.map_err(broken)?),
+                Some(port) => Some(
+                    Live::start(port, scenario, &options, Terms { prices: prices.clone(), goal: self.goal })
+                        .await
+                        .map_err(broken)?,
+                ),
                 None => None,
             };
             if let Some(live) = &live {
@@ -317,10 +416,15 @@ impl Compare {
                 }
                 bars.show(&progress);
             };
-            let mut run = tokio::select! {
-                // The first to be ready wins; dropping the run ends its processes.
-                run = processes::run(scenario, &options, &mut show) => run?,
-                () = told_to_stop() => return Err(CommandError::Interrupted),
+            let mut run = {
+                let mut running = pin!(processes::run(scenario, &options, &mut show));
+                tokio::select! {
+                    run = &mut running => run?,
+                    () = stopping(|| stopped.set(true)) => {
+                        options.stop.cancel();
+                        running.await?
+                    }
+                }
             };
             run.warnings.splice(0..0, warnings);
             if let Some(live) = live {
@@ -331,13 +435,58 @@ impl Compare {
     }
 }
 
+/// Waits until the run is told to stop, and says so. Told once more, this program ends at once, and its processes with it.
+async fn stopping(stopped: impl FnOnce()) {
+    told_to_stop().await;
+    stopped();
+    eprintln!("twinscale: told to stop: what there is follows; once more ends it at once, without");
+    tokio::spawn(async {
+        told_to_stop().await;
+        std::process::exit(STOPPED.into());
+    });
+}
+
+/// Becomes true when this program is told to stop, as [`stopping`] does. It lives as long as the program.
+fn stop_flag() -> Result<&'static AtomicBool, CommandError> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let broken = |error| CommandError::Local(processes::LocalError::from(error));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            stopping(|| STOP.store(true, Ordering::Relaxed)).await;
+            std::future::pending::<()>().await;
+        });
+    });
+    Ok(&STOP)
+}
+
 /// Waits for SIGINT (Ctrl-C) or SIGTERM.
-async fn told_to_stop() {
+pub(super) async fn told_to_stop() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
         Ok(()) = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
+}
+
+/// Whether the pods are paid to Fargate, and no nodes are named that they stand on.
+fn is_fargate(scenario: &Scenario, prices: &Prices) -> bool {
+    prices.options.node().is_none() && scenario.eks.nodes.is_none()
+}
+
+/// The bill may be Fargate's where pods start as fast as on a node that is there.
+fn slower_on_fargate(scenario: &Scenario, prices: &Prices) -> Option<String> {
+    let mean = scenario.eks.pod.start_delay.mean();
+    let [min, max] = FARGATE_START;
+    (is_fargate(scenario, prices) && mean < min).then(|| {
+        format!(
+            "the bill is Fargate's, which takes {} s or more to start a pod, and here one starts within {:.1} s: write \
+             eks.pod.start_delay = \"{}\" for Fargate, or price nodes with --nodes m7g.large",
+            min.as_secs(),
+            mean.as_secs_f64(),
+            String::from(Wait::Uniform { min, max })
+        )
+    })
 }
 
 /// Whether every target did what it was asked to.

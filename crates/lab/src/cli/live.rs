@@ -18,9 +18,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::advise::Goal;
 use crate::cost::Prices;
 use crate::processes::{self, Progress};
-use crate::report::html;
+use crate::report::html::{self, Standing, View};
 use crate::run::{Engine, Run, SCHEMA, Target};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
@@ -32,6 +33,18 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What viewers see: the run so far, and whether that is all.
 type Seen = (Run, bool);
+
+/// What the run is held to.
+pub(super) struct Terms {
+    pub prices: Prices,
+    pub goal: Option<Goal>,
+}
+
+impl Terms {
+    fn view<'a>(&'a self, run: &'a Run) -> View<'a> {
+        View { goal: self.goal, ..View::of(std::slice::from_ref(run), &self.prices) }
+    }
+}
 
 /// A page that follows a run.
 pub(super) struct Live {
@@ -49,7 +62,7 @@ impl Live {
         port: u16,
         scenario: &Scenario,
         options: &processes::Options,
-        prices: Prices,
+        terms: Terms,
     ) -> io::Result<Self> {
         let place = |kind: &TargetKind| {
             let in_host_concurrency = kind.in_host_concurrency(scenario);
@@ -61,16 +74,17 @@ impl Live {
             scenario: scenario.clone(),
             speed: Some(options.speed),
             targets: options.targets.iter().map(place).collect(),
+            uncertainty: None,
             warnings: Vec::new(),
         };
         let (told, seen) = watch::channel((run.clone(), false));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
-        let prices = Arc::new(prices);
-        let for_states = prices.clone();
+        let terms = Arc::new(terms);
+        let for_states = terms.clone();
         let (for_page, for_events, mut for_end) = (seen.clone(), seen.clone(), seen);
         let app = Router::new()
-            .route("/", get(move || std::future::ready(page(&for_page, &prices))))
+            .route("/", get(move || std::future::ready(page(&for_page, &terms))))
             .route("/events", get(move || std::future::ready(events(for_events.clone(), for_states.clone()))));
         let end = async move {
             // An error means that the run was dropped: there is nothing more to show either way.
@@ -88,6 +102,7 @@ impl Live {
         shown.messages.done = tally.done;
         shown.messages.rejected = tally.rejected;
         shown.peak_capacity = shown.peak_capacity.max(capacity);
+        shown.flow = Some(progress.flow.clone());
         shown.samples.extend(&progress.samples);
         shown.decisions.extend(progress.decisions.iter().cloned());
         if self.last_told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
@@ -104,23 +119,24 @@ impl Live {
     }
 }
 
-fn page(seen: &watch::Receiver<Seen>, prices: &Prices) -> Html<String> {
+fn page(seen: &watch::Receiver<Seen>, terms: &Terms) -> Html<String> {
     let (run, finished) = &*seen.borrow();
-    Html(if *finished { html::page(std::slice::from_ref(run), prices) } else { html::live_page(run, prices) })
+    let view = terms.view(run);
+    Html(if *finished { html::page(view) } else { html::live_page(view) })
 }
 
 /// The latest state, each further one, and then the finished report; the stream ends with that.
-fn events(seen: watch::Receiver<Seen>, prices: Arc<Prices>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+fn events(seen: watch::Receiver<Seen>, terms: Arc<Terms>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let stream = unfold((seen, true, false), move |(mut seen, first, over)| {
-        let prices = prices.clone();
+        let terms = terms.clone();
         async move {
             if over || (!first && seen.changed().await.is_err()) {
                 return None;
             }
             let (event, finished) = {
                 let (run, finished) = &*seen.borrow_and_update();
-                let name = if *finished { "done" } else { "state" };
-                (Event::default().event(name).data(html::live_state(run, &prices, *finished)), *finished)
+                let (name, stage) = if *finished { ("done", Standing::Finished) } else { ("state", Standing::Going) };
+                (Event::default().event(name).data(html::state(terms.view(run), stage)), *finished)
             };
             Some((Ok(event), (seen, false, finished)))
         }

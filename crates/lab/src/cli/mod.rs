@@ -1,4 +1,4 @@
-//! The command line of `twinscale`: one file a subcommand. It reads, calls the other rooms, writes, and decides nothing.
+//! The command line of `twinscale`: one file per subcommand. It reads, calls the other rooms, writes, and decides nothing.
 
 use std::io;
 use std::process::ExitCode;
@@ -15,15 +15,21 @@ mod advise;
 mod aws;
 mod break_even;
 mod compare;
+mod decide;
+mod explore;
+mod gate;
 mod live;
 mod new;
 mod output;
+mod patches;
+mod prices;
 mod pricing;
 mod progress;
 mod report;
 mod search;
 mod seeds;
 mod service;
+mod shell;
 mod sqs;
 
 pub use compare::Compare;
@@ -40,7 +46,7 @@ const BROKEN: u8 = 70;
 
 /// One SQS message handler, two ways to scale it: EKS with KEDA, and Lambda. Which one, for your workload?
 #[derive(Debug, Parser)]
-#[command(name = "twinscale", version, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "twinscale", version = env!("TWINSCALE_VERSION"), arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Twinscale {
     #[command(subcommand)]
     command: Command,
@@ -48,6 +54,7 @@ pub struct Twinscale {
 
 const EXAMPLES: &str = "\
 Examples:
+  twinscale decide --per-day 3M --work 400ms --goal 'p95<5s'    EKS or Lambda, in five lines
   twinscale compare --scenario article --speed 10 --out out     1,000 messages through both targets, as real processes
   twinscale compare --work lognormal:2s,0.5 --concurrency 20    your message takes 2 s, a pod works on 20 at once
   twinscale compare --scaled-object scaledobject.yaml           with your own KEDA settings
@@ -58,12 +65,18 @@ Exit codes: 0 all went well, 1 a target did not do its work, 64 bad input, 70 so
 #[derive(Debug, Subcommand)]
 enum Command {
     Compare(Box<Compare>),
+    Decide(Box<decide::Decide>),
     Advise(Box<advise::Advise>),
     BreakEven(Box<break_even::BreakEven>),
+    Gate(Box<gate::Gate>),
+    Explore(Box<explore::Explore>),
     Report(Report),
+    Prices(prices::PricesOf),
     Sqs(Sqs),
     Validate(Validate),
     New(new::New),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 /// Why a command ended before it was done.
@@ -81,9 +94,15 @@ pub enum CommandError {
     /// The price file cannot be read.
     #[error(transparent)]
     Prices(#[from] PricesError),
+    /// AWS's offer files cannot be read.
+    #[error(transparent)]
+    Offers(#[from] crate::cost::offers::OffersError),
     /// `validate` could not read something.
     #[error(transparent)]
-    Validate(#[from] validate::CommandError),
+    Validate(#[from] validate::ValidateError),
+    /// `gate` could not read something.
+    #[error(transparent)]
+    Gate(#[from] crate::gate::GateError),
     /// A project cannot be written.
     #[error(transparent)]
     Scaffold(#[from] crate::scaffold::ScaffoldError),
@@ -101,9 +120,14 @@ pub enum CommandError {
     /// The deployed targets could not be used.
     #[error(transparent)]
     Aws(#[from] crate::deployed::AwsError),
-    /// Ctrl-C, or SIGTERM.
-    #[error("told to stop: the run's processes were ended, and there is no result")]
-    Interrupted,
+    /// The page could not be served.
+    #[error("--port {port}: the page cannot be served: {error}")]
+    Serve {
+        /// The port that was asked for.
+        port: u16,
+        /// Why.
+        error: io::Error,
+    },
     /// A result could not be written.
     #[error("cannot write {what}: {error}")]
     Write {
@@ -123,8 +147,7 @@ impl CommandError {
                 | LocalError::Missing { .. }
                 | LocalError::Service(_),
             ) => BAD_INPUT,
-            Self::Interrupted => STOPPED,
-            Self::Local(_) | Self::Write { .. } => BROKEN,
+            Self::Local(_) | Self::Write { .. } | Self::Serve { .. } => BROKEN,
             _ => BAD_INPUT,
         }
     }
@@ -143,11 +166,17 @@ impl Twinscale {
         };
         let done = match cli.command {
             Command::Compare(compare) => compare.run(),
+            Command::Decide(decide) => decide.run(),
             Command::Advise(advise) => advise.run(),
             Command::BreakEven(sweep) => sweep.run(),
+            Command::Gate(gate) => gate.run(),
+            Command::Explore(explore) => explore.run(),
             Command::Report(report) => report.run(),
-            Command::Sqs(sqs) => sqs.run(),
+            Command::Prices(prices) => prices.run(),
+            Command::Sqs(sqs) => sqs::serve(&sqs),
             Command::New(new) => new.run(),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
             Command::Validate(validate) => validate.run(&mut io::stdout().lock()).map_err(CommandError::from),
         };
         done.unwrap_or_else(|error| {

@@ -8,9 +8,11 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::CommandError;
+use crate::advise::Goal;
 use crate::cost::Prices;
 use crate::report::figures::printable;
-use crate::report::{html, markdown, text};
+use crate::report::html::{self, View};
+use crate::report::{markdown, text};
 use crate::run::{Run, SCHEMA};
 
 /// The largest file that is read as a run: a day of samples and looks a second is below a tenth of it.
@@ -86,22 +88,41 @@ fn read_bounded(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Writes `run.json` and `report.html` into `folder`, and makes it if need be.
-pub(super) fn write(run: &Run, prices: &Prices, folder: &Path) -> Result<(), CommandError> {
-    write_json(run, folder, "run.json")?;
-    write_page(std::slice::from_ref(run), prices, folder)
+/// Writes `run.json` and `report.html`, with a goal if there is one, into `folder`, and makes it if need be.
+pub(super) fn write(
+    run: &Run,
+    prices: &Prices,
+    goal: Option<Goal>,
+    folder: &Path,
+    full: bool,
+) -> Result<(), CommandError> {
+    write_run(run, folder, full)?;
+    write_page(View { goal, ..View::of(std::slice::from_ref(run), prices) }, folder)
+}
+
+/// Writes `run.json`: a long run without what shows nothing, on one line, unless it is to be in full.
+pub(super) fn write_run(run: &Run, folder: &Path, full: bool) -> Result<(), CommandError> {
+    let thin = if full { None } else { Some(run.thinned()).filter(|thin| thin != run) };
+    let Some(thin) = thin else { return write_json(run, folder, "run.json") };
+    let line = serde_json::to_string(&thin)
+        .map_err(|error| CommandError::Write { what: "run.json".to_owned(), error: error.into() })?;
+    create(folder)?;
+    write_file(&folder.join("run.json"), &(line + "\n"))
+}
+
+fn create(folder: &Path) -> Result<(), CommandError> {
+    std::fs::create_dir_all(folder).map_err(|error| CommandError::Write { what: folder.display().to_string(), error })
 }
 
 /// Writes a result as JSON into `folder`, and makes it if need be.
 pub(super) fn write_json(result: &impl Serialize, folder: &Path, name: &str) -> Result<(), CommandError> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;
+    create(folder)?;
     write_file(&folder.join(name), &json(result))
 }
 
-/// Writes `report.html` with all the runs into `folder`.
-pub(super) fn write_page(runs: &[Run], prices: &Prices, folder: &Path) -> Result<(), CommandError> {
-    write_file(&folder.join("report.html"), &html::page(runs, prices))
+/// Writes `report.html` into `folder`.
+pub(super) fn write_page(view: View, folder: &Path) -> Result<(), CommandError> {
+    write_file(&folder.join("report.html"), &html::page(view))
 }
 
 /// Writes one file.

@@ -27,9 +27,24 @@ pub(super) struct Pricing {
     /// The function runs on x86 in place of arm
     #[arg(long)]
     x86: bool,
-    /// Bytes of logs a message [default: logs are left out]
+    /// Bytes that your handler logs per attempt at a message, on both targets [default: 0]
     #[arg(long, value_name = "BYTES")]
     log_bytes: Option<u32>,
+    /// The function writes no metrics into its log (FUNCTION_METRICS=off)
+    #[arg(long)]
+    no_function_metrics: bool,
+    /// The cluster's version of Kubernetes is in extended support
+    #[arg(long)]
+    extended_support: bool,
+    /// The nodes are EKS Auto Mode's, with its fee
+    #[arg(long, requires = "nodes")]
+    auto_mode: bool,
+    /// The queue has message groups that SQS serves fairly
+    #[arg(long)]
+    fair_queue: bool,
+    /// Dashboards of CloudWatch that each target has [default: 0]
+    #[arg(long, value_name = "N")]
+    dashboards: Option<u32>,
     /// Take the free tiers off
     #[arg(long)]
     free_tier: bool,
@@ -46,6 +61,11 @@ impl Pricing {
         let options = &mut prices.options;
         options.free_tier |= self.free_tier;
         options.arm &= !self.x86;
+        options.function_metrics &= !self.no_function_metrics;
+        options.extended_support |= self.extended_support;
+        options.auto_mode |= self.auto_mode;
+        options.fair_queue |= self.fair_queue;
+        options.dashboards = self.dashboards.map_or(options.dashboards, f64::from);
         options.log_bytes = self.log_bytes.map_or(options.log_bytes, f64::from);
         if let Some(own) = self.control_plane_share {
             options.control_plane_share = share("--control-plane-share", own)?;

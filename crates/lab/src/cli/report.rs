@@ -8,6 +8,8 @@ use clap::Args;
 use super::CommandError;
 use super::output::{self, Format};
 use super::pricing::Pricing;
+use crate::advise::Goal;
+use crate::report::html::View;
 
 /// Show runs again, or several on one page, whatever engine and day they are from
 #[derive(Args, Debug)]
@@ -21,6 +23,9 @@ pub struct Report {
     /// Write report.html with all of them into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// What the page holds them to: p50, p90, p95, p99 or drain, below a time (p95<30s)
+    #[arg(long, value_name = "GOAL")]
+    goal: Option<Goal>,
     #[command(flatten)]
     pricing: Pricing,
     /// How to print them
@@ -36,7 +41,7 @@ impl Report {
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder)
                 .map_err(|error| CommandError::Write { what: folder.display().to_string(), error })?;
-            output::write_page(&runs, &prices, folder)?;
+            output::write_page(View { goal: self.goal, ..View::of(&runs, &prices) }, folder)?;
         }
         output::print(&runs, &prices, self.format)?;
         Ok(ExitCode::SUCCESS)

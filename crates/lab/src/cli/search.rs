@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::CommandError;
-use super::compare::Overrides;
+use super::compare::{Overrides, start_as_priced};
 use super::output::{self, Format};
 use super::pricing::Pricing;
 use crate::cost::Prices;
@@ -23,45 +23,56 @@ pub(super) struct Search {
     /// Seeds that intervals are made of
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000))]
     pub seeds: u64,
-    /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Write the result and its page (advice.json and .html, break-even.json and .html) into this folder
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    pub destination: Destination,
     #[command(flatten)]
     pub overrides: Overrides,
     #[command(flatten)]
     pricing: Pricing,
 }
 
+/// Where what was found goes.
+#[derive(Args, Debug)]
+pub(super) struct Destination {
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write the result and its page into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
 impl Search {
     /// The scenario and the prices.
     pub(super) fn read(&self) -> Result<(Scenario, Prices), CommandError> {
         let prices = self.pricing.read()?;
-        let (scenario, warnings) = self.overrides.resolve(&self.scenario)?;
+        let (mut draft, mut warnings) = self.overrides.draft(&self.scenario)?;
+        warnings.extend(start_as_priced(&mut draft, &prices));
+        let scenario = draft.resolved()?;
         warnings.iter().for_each(|warning| eprintln!("twinscale: {warning}"));
         Ok((scenario, prices))
     }
+}
 
-    /// A progress bar on standard error; hidden when that is no terminal.
-    pub(super) fn bar(&self, what: &'static str) -> ProgressBar {
-        let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{prefix:>12} {bar:30.cyan/dim} {pos}/{len}  {eta} left");
-        // The template is ours; if it were wrong, the plain bar would serve.
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(what);
-        bar.enable_steady_tick(Duration::from_millis(500));
-        bar
-    }
+/// A progress bar on standard error; hidden when that is no terminal.
+pub(super) fn bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{prefix:>12} {bar:30.cyan/dim} {pos}/{len}  {eta} left");
+    // The template is ours; if it were wrong, the plain bar would serve.
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(what);
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
 
+impl Destination {
     /// Writes the result and its page into the folder, if there is one, and prints it as text or Markdown with one of
     /// these.
     pub(super) fn report<R: Serialize>(
         &self,
         result: &R,
         name: &str,
-        page: fn(&R) -> String,
+        page: impl FnOnce(&R) -> String,
         [text, markdown]: [fn(&R) -> String; 2],
     ) -> Result<(), CommandError> {
         if let Some(folder) = &self.out {

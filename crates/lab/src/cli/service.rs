@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::CommandError;
 use crate::processes::service::Bodies;
-use crate::scenario::Scenario;
+use crate::scenario::Draft;
 
 /// A service of one's own, in place of the one that ships.
 #[derive(Args, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct OwnService {
     /// Your function (twinscale::function::main), with --worker
     #[arg(long, value_name = "BIN", requires = "worker")]
     function: Option<PathBuf>,
-    /// What to send: a file with one body a line, such as JSON Lines
+    /// What to send: a file with one body per line, such as JSON Lines
     #[arg(long, value_name = "FILE", conflicts_with = "body")]
     bodies: Option<PathBuf>,
     /// What to send: a body with {n}, the number of the message, and {uuid}
@@ -35,7 +35,8 @@ pub(super) struct OwnService {
 
 impl OwnService {
     /// Puts the flags into the scenario, and what follows from its bodies: their number and mean length, unless told.
-    pub(super) fn put_into(&self, scenario: &mut Scenario, messages: Option<u64>) -> Result<(), CommandError> {
+    pub(super) fn put_into(&self, draft: &mut Draft, messages: Option<u64>) -> Result<(), CommandError> {
+        let scenario = &mut draft.scenario;
         let given = [
             ("--service", self.service.is_some()),
             ("--worker", self.worker.is_some()),
@@ -76,7 +77,7 @@ impl OwnService {
         {
             let wrong = |error| CommandError::Local(crate::processes::LocalError::Service(error));
             let bodies = Bodies::of(service).map_err(wrong)?;
-            scenario.messages = messages.or(bodies.count()).unwrap_or(scenario.messages);
+            draft.messages = messages.or(bodies.count()).or(draft.messages);
             scenario.body_bytes = bodies.mean_bytes().max(36);
         }
         Ok(())

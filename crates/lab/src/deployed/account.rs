@@ -52,14 +52,14 @@ pub enum Auth {
 
 /// An answer, whatever its status.
 #[derive(Debug)]
-pub struct Answer {
+pub struct AccountAnswer {
     /// The HTTP status.
     pub status: StatusCode,
     /// The whole body.
     pub body: Bytes,
 }
 
-impl Answer {
+impl AccountAnswer {
     /// The status and the beginning of the body, for people.
     pub fn told(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
@@ -106,7 +106,7 @@ impl Account {
         service: &'static str,
         headers: &[(&'static str, &str)],
         body: String,
-    ) -> Result<Answer, String> {
+    ) -> Result<AccountAnswer, String> {
         let region = self.region().ok_or("no AWS region is configured: set AWS_REGION")?;
         let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let own = format!("https://{service}.{region}.{suffix}");
@@ -124,7 +124,7 @@ impl Account {
         auth: &Auth,
         headers: &[(&'static str, &str)],
         body: String,
-    ) -> Result<Answer, String> {
+    ) -> Result<AccountAnswer, String> {
         let uri: Uri = url.parse().map_err(|error| format!("{url} is no URL: {error}"))?;
         let host = uri.authority().map(ToString::to_string).ok_or_else(|| format!("{url} has no host"))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -153,7 +153,7 @@ impl Account {
             let answer = self.pool.request(request).await.map_err(|error| causes(&error))?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|e| e.to_string())?;
-            Ok(Answer { status, body: body.to_bytes() })
+            Ok(AccountAnswer { status, body: body.to_bytes() })
         };
         let late = |_| Err(format!("no answer within {} s", ANSWER_WITHIN.as_secs()));
         timeout(ANSWER_WITHIN, asking).await.unwrap_or_else(late).map_err(|error| format!("{at}: {error}"))

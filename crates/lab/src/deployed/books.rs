@@ -5,22 +5,24 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::run::{Decision, Messages, Requests, Sample, Target, Usage, histogram, latencies};
+use crate::run::{
+    DecidedBy, Decision, FlowBooks, Messages, NOTHING_DONE, Requests, Sample, Target, Usage, histogram, latencies,
+};
 use crate::target::TargetKind;
 use twinscale::unstable::queue::Depth;
 
 /// A record as the journal writes it.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
-enum Record {
+enum JournalLine {
     Ready { at: u64, host: String, who: String },
     Stopped { at: u64, host: String, who: String },
-    Message(Ended),
+    Message(EndedAttempt),
 }
 
 /// A message's attempt that ended.
 #[derive(Debug, Deserialize)]
-struct Ended {
+struct EndedAttempt {
     id: String,
     receive_count: u32,
     sent: Option<u64>,
@@ -34,27 +36,27 @@ struct Ended {
 
 /// From when to when a process was there; `None` where no record says.
 #[derive(Clone, Copy, Debug, Default)]
-struct Life {
+struct Lifespan {
     born: Option<u64>,
     stopped: Option<u64>,
 }
 
 /// What is known of one target.
 #[derive(Debug)]
-pub(super) struct Books {
+pub(super) struct DeployedBooks {
     target: TargetKind,
     began: u64,
     /// Messages that the queue accepted.
     pub sent: u64,
     /// The attempts, once each: the journal's queue may deliver a record twice.
-    attempts: BTreeMap<(String, u32), Ended>,
+    attempts: BTreeMap<(String, u32), EndedAttempt>,
     done: BTreeSet<String>,
     rejected: BTreeSet<String>,
-    lives: BTreeMap<String, Life>,
+    lives: BTreeMap<String, Lifespan>,
     looks: Vec<(u64, Depth)>,
 }
 
-impl Books {
+impl DeployedBooks {
     /// Books of a target's hosts, for a load that begins at `began`.
     pub(super) fn new(target: TargetKind, began: u64) -> Self {
         Self {
@@ -72,14 +74,14 @@ impl Books {
     /// Takes one record; what is none of ours is passed over.
     pub(super) fn record(&mut self, text: &str) {
         match serde_json::from_str(text) {
-            Ok(Record::Ready { at, host, who }) if host == self.target.journal_host() => {
+            Ok(JournalLine::Ready { at, host, who }) if host == self.target.journal_host() => {
                 self.lives.entry(who).or_default().born = Some(at)
             }
-            Ok(Record::Stopped { at, host, who }) if host == self.target.journal_host() => {
+            Ok(JournalLine::Stopped { at, host, who }) if host == self.target.journal_host() => {
                 self.lives.entry(who).or_default().stopped = Some(at);
             }
             // A message of an earlier run that the journal still held is not ours.
-            Ok(Record::Message(ended))
+            Ok(JournalLine::Message(ended))
                 if ended.host == self.target.journal_host()
                     && ended.sent.is_none_or(|sent| sent + 60_000 >= self.began) =>
             {
@@ -141,6 +143,12 @@ impl Books {
         let all =
             first_done.values().filter_map(|(sent, done)| Some(Duration::from_millis(done.saturating_sub((*sent)?))));
         let (latency, latency_histogram) = latencies(all.collect());
+        let mut flow = FlowBooks::default();
+        let sends: HashMap<_, _> = self.attempts.values().filter_map(|a| Some((&a.id, a.sent?))).collect();
+        sends.values().for_each(|sent| flow.sent(since(*sent), 1));
+        for (sent, done) in first_done.values().filter_map(|(sent, done)| Some(((*sent)?, *done))) {
+            flow.done(since(done), Duration::from_millis(done.saturating_sub(sent)));
+        }
         let rejects = self.attempts.values().filter(|attempt| attempt.outcome == "reject");
         let deletes = first_done.values().map(|(_, done)| *done).chain(rejects.map(|attempt| attempt.finished));
         let last_delete = deletes.max();
@@ -150,6 +158,7 @@ impl Books {
             TargetKind::Lambda => self.attempts.values().map(|attempt| attempt.finished).max(),
         };
         let handled = self.attempts.values().filter_map(|attempt| attempt.finished.checked_sub(attempt.started?));
+        let handler_seconds = handled.clone().sum::<u64>() as f64 / 1000.0;
         let samples: Vec<Sample> = self.looks.iter().map(|(at, depth)| self.sample(*at, since(*at), *depth)).collect();
         let peak_in_journal =
             self.attempts.values().map(|attempt| self.capacity(attempt.received)).max().unwrap_or_default();
@@ -167,17 +176,22 @@ impl Books {
                 lost: (unaccounted == 0).then_some(0),
                 unaccounted: Some(unaccounted),
             },
-            drain_seconds: last_delete.filter(|_| drained).map(|at| since(at).as_secs_f64()),
+            drain_seconds: last_delete.filter(|_| drained && !self.done.is_empty()).map(|at| since(at).as_secs_f64()),
             floor_seconds: last.filter(|_| drained).map(|at| since(at).as_secs_f64()),
             latency_seconds: latency,
             latency_histogram,
             handler_seconds_histogram: histogram(handled.map(|took| (Duration::from_millis(took), 1))),
             peak_capacity: samples.iter().map(|sample| sample.capacity).max().unwrap_or_default().max(peak_in_journal),
+            flow: latency.is_some().then(|| flow.so_far()),
             samples,
             decisions,
             in_host_concurrency,
             requests: Requests::default(),
-            usage: Usage { cold_starts: self.started_since(), ..Usage::default() },
+            usage: Usage {
+                handler_seconds: Some(handler_seconds),
+                cold_starts: self.started_since(),
+                ..Usage::default()
+            },
             unavailable: self.unavailable(unaccounted, drained),
             ..Target::default()
         }
@@ -190,8 +204,9 @@ impl Books {
 
     /// Pods that were there, or invocations under way: hosts with a message in hand.
     pub(super) fn capacity(&self, at: u64) -> u32 {
-        let there = |life: &&Life| life.born.is_some_and(|born| born <= at) && life.stopped.is_none_or(|end| at < end);
-        let busy = |attempt: &&Ended| attempt.received <= at && at < attempt.finished;
+        let there =
+            |life: &&Lifespan| life.born.is_some_and(|born| born <= at) && life.stopped.is_none_or(|end| at < end);
+        let busy = |attempt: &&EndedAttempt| attempt.received <= at && at < attempt.finished;
         let count = match self.target {
             TargetKind::Eks => self.lives.values().filter(there).count(),
             TargetKind::Lambda => {
@@ -235,7 +250,7 @@ impl Books {
                 ("decisions.reason", "Lambda does not tell why the mapping scales"),
                 ("usage.pod_seconds", "a function has no pods"),
                 ("usage.gb_seconds", "the billed duration is in the function's log: --cloudwatch"),
-                ("usage.invocations", "a batch leaves one record a message, not one an invocation: --cloudwatch"),
+                ("usage.invocations", "a batch leaves one record per message, not one per invocation: --cloudwatch"),
             ]),
         }
         if !drained {
@@ -243,7 +258,10 @@ impl Books {
             fields.extend([("drain_seconds", undrained), ("floor_seconds", undrained)]);
         }
         if self.done.is_empty() {
-            fields.push(("latency_seconds", "no message was done"));
+            fields.push(("latency_seconds", NOTHING_DONE));
+            if drained {
+                fields.push(("drain_seconds", NOTHING_DONE));
+            }
         }
         if unaccounted > 0 {
             fields.push((
@@ -263,7 +281,7 @@ fn changes(samples: &[Sample]) -> Vec<Decision> {
             t: pair[1].t,
             from: pair[0].capacity,
             to: pair[1].capacity,
-            by: "observed".to_owned(),
+            by: DecidedBy::Observed,
             reason: None,
             detail: String::new(),
         })
@@ -288,8 +306,8 @@ mod tests {
         serde_json::json!({"record": what, "at": BEGAN + at, "host": "worker", "who": who}).to_string()
     }
 
-    fn books(records: &[String]) -> Books {
-        let mut books = Books::new(TargetKind::Eks, BEGAN);
+    fn books(records: &[String]) -> DeployedBooks {
+        let mut books = DeployedBooks::new(TargetKind::Eks, BEGAN);
         books.sent = 3;
         records.iter().for_each(|record| books.record(record));
         books

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::account::{Account, Answer};
+use super::account::{Account, AccountAnswer};
 use crate::run::Target;
 use crate::target::TargetKind;
 
@@ -42,7 +42,7 @@ pub(super) struct Question {
 
 /// What CloudWatch told, as far as it knew.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Told {
+struct CloudWatchFigures {
     deleted: f64,
     empty_receives: f64,
     invocations: f64,
@@ -52,7 +52,7 @@ struct Told {
     billed: Billed,
 }
 
-/// Sums over the function's `REPORT` lines, one an invocation.
+/// Sums over the function's `REPORT` lines, one per invocation.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Billed {
     reports: u64,
@@ -93,7 +93,7 @@ pub(super) async fn fill(
     }
 }
 
-async fn ask(question: &Question, account: &Account) -> Result<Told, String> {
+async fn ask(question: &Question, account: &Account) -> Result<CloudWatchFigures, String> {
     let mut told = metrics(question, account).await?;
     if let Some(function) = &question.function {
         told.billed = billed(function, question, account).await?;
@@ -101,7 +101,7 @@ async fn ask(question: &Question, account: &Account) -> Result<Told, String> {
     Ok(told)
 }
 
-async fn metrics(question: &Question, account: &Account) -> Result<Told, String> {
+async fn metrics(question: &Question, account: &Account) -> Result<CloudWatchFigures, String> {
     let metric = |id: &str, namespace: &str, name: &str, stat: &str, dimension: (&str, &str)| {
         let dimensions = json!([{ "Name": dimension.0, "Value": dimension.1 }]);
         let metric = json!({ "Namespace": namespace, "MetricName": name, "Dimensions": dimensions });
@@ -129,18 +129,18 @@ async fn metrics(question: &Question, account: &Account) -> Result<Told, String>
     let answer = understood(account.call("monitoring", &headers, request.to_string()).await?, "GetMetricData")?;
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Series {
+    struct MetricSeries {
         id: String,
         #[serde(default)]
         values: Vec<f64>,
     }
-    let series: Vec<Series> = serde_json::from_value(answer["MetricDataResults"].clone())
+    let series: Vec<MetricSeries> = serde_json::from_value(answer["MetricDataResults"].clone())
         .map_err(|error| format!("GetMetricData answered something else: {error}"))?;
     let of =
         |id: &'static str| series.iter().filter(move |one| one.id == id).flat_map(|one| one.values.iter().copied());
     // Not `sum`: of nothing it is -0.
     let sum = |id| of(id).fold(0.0, |sum, value| sum + value);
-    Ok(Told {
+    Ok(CloudWatchFigures {
         deleted: sum("deleted"),
         empty_receives: sum("empty"),
         invocations: sum("invocations"),
@@ -168,7 +168,8 @@ async fn billed(function: &str, question: &Question, account: &Account) -> Resul
             [("x-amz-target", "Logs_20140328.FilterLogEvents"), ("content-type", "application/x-amz-json-1.1")];
         let answer = understood(account.call("logs", &headers, request.to_string()).await?, "FilterLogEvents")?;
         for event in answer["events"].as_array().into_iter().flatten() {
-            billed.add(event["message"].as_str().unwrap_or_default());
+            let line = event["message"].as_str().ok_or("FilterLogEvents gave an event without a message")?;
+            billed.add(line);
         }
         next = answer["nextToken"].clone();
         if next.is_null() {
@@ -178,7 +179,7 @@ async fn billed(function: &str, question: &Question, account: &Account) -> Resul
     Ok(billed)
 }
 
-fn understood(answer: Answer, action: &str) -> Result<Value, String> {
+fn understood(answer: AccountAnswer, action: &str) -> Result<Value, String> {
     let told = || format!("{action} answered {}", answer.told());
     if !answer.status.is_success() {
         return Err(told());
@@ -201,7 +202,7 @@ impl Billed {
     }
 }
 
-impl Told {
+impl CloudWatchFigures {
     /// Whether these counts can be the whole run's.
     fn explains(&self, target: &Target, question: &Question) -> bool {
         let done = target.messages.done as f64;
@@ -257,17 +258,17 @@ mod tests {
         };
         let mut target = Target::default();
         target.messages.done = 100;
-        let whole = Told {
+        let whole = CloudWatchFigures {
             deleted: 100.0,
             invocations: 10.0,
             billed: Billed { reports: 10, ..Billed::default() },
-            ..Told::default()
+            ..CloudWatchFigures::default()
         };
         assert!(whole.explains(&target, &question));
         let few = [
-            Told { deleted: 99.0, ..whole.clone() },
-            Told { invocations: 0.0, ..whole.clone() },
-            Told { billed: Billed { reports: 9, ..Billed::default() }, ..whole },
+            CloudWatchFigures { deleted: 99.0, ..whole.clone() },
+            CloudWatchFigures { invocations: 0.0, ..whole.clone() },
+            CloudWatchFigures { billed: Billed { reports: 9, ..Billed::default() }, ..whole },
         ];
         assert!(few.iter().all(|told| !told.explains(&target, &question)));
     }

@@ -27,16 +27,16 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Where messages go in.
 #[derive(Debug)]
-pub(super) enum Way {
+pub(super) enum SendWay {
     /// `SendMessageBatch`.
     Queue(Queue),
     /// The target's own `POST /send`.
-    Front(Front),
+    Front(SendEndpoint),
 }
 
 /// A target's `/send`.
 #[derive(Debug)]
-pub(super) struct Front {
+pub(super) struct SendEndpoint {
     /// With its path.
     url: String,
     auth: Auth,
@@ -45,11 +45,13 @@ pub(super) struct Front {
 
 /// What `/send` answers.
 #[derive(Debug, Default, Deserialize)]
-struct Told {
+struct SendAnswer {
     #[serde(default)]
     accepted: u64,
     #[serde(default)]
     failed: Vec<Failed>,
+    #[serde(default)]
+    unknown: Vec<Failed>,
     error: Option<String>,
 }
 
@@ -83,7 +85,7 @@ impl Refused {
 /// should know.
 pub(super) async fn send(
     scenario: &Scenario,
-    way: &Way,
+    way: &SendWay,
     accepted: &AtomicU64,
     halt: &CancellationToken,
 ) -> Option<String> {
@@ -99,12 +101,12 @@ pub(super) async fn send(
             let numbers = next..end.min(next + at_once);
             next = numbers.end;
             match way {
-                Way::Queue(queue) => {
+                SendWay::Queue(queue) => {
                     let report = queue.send(outgoing(scenario, numbers)).await;
                     accepted.fetch_add(report.accepted as u64, Ordering::Relaxed);
                     report.failed.iter().for_each(|failure| refused.add(1, failure.error.to_string()));
                 }
-                Way::Front(front) => {
+                SendWay::Front(front) => {
                     for (group, bodies) in requests(scenario, numbers) {
                         front.send(group, bodies, accepted, &mut at_once, &mut refused).await;
                     }
@@ -142,7 +144,7 @@ fn requests(scenario: &Scenario, numbers: Range<u64>) -> BTreeMap<Option<String>
     requests
 }
 
-impl Front {
+impl SendEndpoint {
     /// The front at `url`, with or without `/send`. A function URL is signed for unless there is a token.
     ///
     /// # Errors
@@ -170,7 +172,7 @@ impl Front {
     /// What to change.
     pub(super) async fn check(&self) -> Result<(), String> {
         let answer = self.post("{}".to_owned()).await?;
-        let told = serde_json::from_slice::<Told>(&answer.body).ok().and_then(|told| told.error);
+        let told = serde_json::from_slice::<SendAnswer>(&answer.body).ok().and_then(|told| told.error);
         match (answer.status, told) {
             (StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST, Some(_)) => Ok(()),
             (StatusCode::UNAUTHORIZED, _) => {
@@ -188,7 +190,7 @@ impl Front {
         }
     }
 
-    async fn post(&self, body: String) -> Result<super::account::Answer, String> {
+    async fn post(&self, body: String) -> Result<super::account::AccountAnswer, String> {
         self.account.post(&self.url, &self.auth, &[("content-type", "application/json")], body).await
     }
 
@@ -215,8 +217,8 @@ impl Front {
                     continue;
                 }
             };
-            let told = serde_json::from_slice::<Told>(&answer.body).ok();
-            let of_limit = |told: &Told| told.error.as_ref().is_some_and(|error| error.contains("SEND_LIMIT"));
+            let told = serde_json::from_slice::<SendAnswer>(&answer.body).ok();
+            let of_limit = |told: &SendAnswer| told.error.as_ref().is_some_and(|error| error.contains("SEND_LIMIT"));
             let too_much = answer.status == StatusCode::PAYLOAD_TOO_LARGE || told.as_ref().is_some_and(of_limit);
             if too_much && bodies.len() > 1 {
                 *at_once = (bodies.len() as u64 / 2).min(*at_once);
@@ -225,8 +227,12 @@ impl Front {
                 continue;
             }
             let again = match told {
-                Some(told) if told.accepted + told.failed.len() as u64 == bodies.len() as u64 => {
+                Some(told)
+                    if told.accepted + (told.failed.len() + told.unknown.len()) as u64 == bodies.len() as u64 =>
+                {
                     accepted.fetch_add(told.accepted, Ordering::Relaxed);
+                    // It may have been taken: sent again, it might be there twice.
+                    told.unknown.into_iter().for_each(|unknown| refused.add(1, unknown.reason));
                     let (again, never) = told.failed.into_iter().partition::<Vec<_>, _>(|failed| failed.retryable);
                     never.into_iter().for_each(|failed| refused.add(1, failed.reason));
                     let taken = |failed: &Failed| bodies.get_mut(failed.index).map(std::mem::take);

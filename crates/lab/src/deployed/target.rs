@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::books::Books;
+use super::books::DeployedBooks;
 use super::kubernetes::Watch;
-use super::load::{Way, send};
-use super::{Progress, all, millis};
+use super::load::{SendWay, send};
+use super::{DeployedProgress, all, millis};
 use crate::run::Target;
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
@@ -36,7 +36,7 @@ pub(super) struct Deployed {
     /// Where its hosts tell what they did.
     pub journal: Queue,
     /// Where its load goes in.
-    pub way: Way,
+    pub way: SendWay,
     /// Its pods, as the Kubernetes API knows them.
     pub watch: Option<Watch>,
 }
@@ -57,10 +57,10 @@ impl Deployed {
         &self,
         scenario: &Scenario,
         stop: impl Future<Output = ()> + Clone,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(DeployedProgress),
         warnings: &mut Vec<String>,
     ) -> Played {
-        let mut books = Books::new(self.target, millis());
+        let mut books = DeployedBooks::new(self.target, millis());
         let sent = AtomicU64::new(0);
         let began = Instant::now();
         let halt = CancellationToken::new();
@@ -134,10 +134,10 @@ impl Deployed {
         Played { target, origin, end }
     }
 
-    fn progress(&self, scenario: &Scenario, books: &Books, began: Instant) -> Progress {
+    fn progress(&self, scenario: &Scenario, books: &DeployedBooks, began: Instant) -> DeployedProgress {
         let (done, rejected) = books.tally();
         let (sent, capacity) = (books.sent, books.capacity(millis()));
-        Progress {
+        DeployedProgress {
             target: self.target,
             messages: scenario.messages,
             sent,

@@ -2,26 +2,14 @@
 
 use std::time::Duration;
 
+use super::environment::environment;
 use super::node::Node;
-use super::objects;
+use super::quantity;
 use super::reader::{Fields, Reader};
+use super::settings::{Coverage, coverage};
+use super::{Given, objects};
 use crate::scenario::{Pod, Scenario};
-
-/// Settings of the worker that the model does not have; others of ours have no bearing on scaling, and a user's own are
-/// their handler's.
-const NOT_COVERED: &[&str] =
-    &["ADAPTIVE_CONCURRENCY", "HANDLER_TIMEOUT_MS", "HEARTBEAT", "HEARTBEAT_MS", "VISIBILITY_TIMEOUT_SECS"];
-
-/// Settings of the worker that the model has.
-const SETTINGS: &[&str] = &[
-    "CONCURRENCY",
-    "DELETE_LINGER_MS",
-    "DRAIN_BUDGET_MS",
-    "PREFETCH",
-    "RECEIVE_LINGER_MS",
-    "RECEIVE_MIN_ROOM",
-    "WAIT_TIME_SECS",
-];
+use twinscale::unstable::config::Host;
 
 /// Fields of a pod that have no bearing on when it scales, starts or stops.
 const NO_BEARING: &[&str] = &[
@@ -40,17 +28,25 @@ const NO_BEARING: &[&str] = &[
     "volumes",
 ];
 
-/// Reads the first Deployment of the documents.
-pub(super) fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Reader) {
-    let found = objects(documents, &["Deployment"]);
-    // In a file of several, the worker's is the one with its settings.
-    let with_setting = found.iter().find(|d| pod_of(d).is_some_and(|pod| containers(pod).iter().any(has_setting)));
-    let Some(document) = with_setting.or(found.first()) else {
+/// Reads the worker's Deployment of the documents: of several the one with its settings, or else the first.
+pub(super) fn read(documents: &[Node], scenario: &mut Scenario, given: &Given, reader: &mut Reader) {
+    let (found, maps) = (objects(documents, &["Deployment"]), objects(documents, &["ConfigMap"]));
+    let Some(document) = found.iter().find(|document| is_worker(document, &maps)).or(found.first()) else {
         return reader.mistake_in_all("there is no object of kind Deployment in it");
     };
     for other in found.iter().filter(|other| other.line != document.line) {
         reader.warn(other.line, "only one Deployment of a file is read; this one was left out");
     }
+    read_one(document, &maps, scenario, given, reader);
+}
+
+/// Whether a Deployment runs the worker.
+pub(super) fn is_worker(document: &Node, maps: &[&Node]) -> bool {
+    pod_of(document).is_some_and(|pod| containers(pod).iter().any(|container| has_setting(container, maps)))
+}
+
+/// Reads a Deployment, with the ConfigMaps of the same file.
+pub(super) fn read_one(document: &Node, maps: &[&Node], scenario: &mut Scenario, given: &Given, reader: &mut Reader) {
     let Some(node) = pod_of(document) else {
         return reader.mistake(document.line, "the Deployment has no spec.template.spec");
     };
@@ -58,7 +54,7 @@ pub(super) fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Rea
         let known = ["progressDeadlineSeconds", "replicas", "revisionHistoryLimit", "selector", "strategy", "template"];
         reader.fields(spec, "spec").rest(reader, &known);
     }
-    read_pod(node, &objects(documents, &["ConfigMap"]), scenario, reader);
+    read_pod(node, maps, scenario, given, reader);
 }
 
 fn pod_of(document: &Node) -> Option<&Node> {
@@ -71,35 +67,49 @@ fn containers(pod: &Node) -> &[Node] {
 
 /// Reads the spec of a pod, with the ConfigMaps of the same file. What it leaves out has the worker's own default; the
 /// start delay is the scenario's, since no manifest has one.
-pub(super) fn read_pod(node: &Node, maps: &[&Node], scenario: &mut Scenario, reader: &mut Reader) {
+pub(super) fn read_pod(node: &Node, maps: &[&Node], scenario: &mut Scenario, given: &Given, reader: &mut Reader) {
     let mut spec = reader.fields(node, "spec.template.spec");
     // Kubernetes' default.
-    let mut pod = Pod { start_delay: scenario.eks.pod.start_delay.clone(), ..Pod::default() };
+    let mut pod = Pod { start_delay: scenario.eks.pod.start_delay.clone(), ..Pod::unset() };
     pod.grace_period = Duration::from_secs(30);
     spec.seconds(reader, "terminationGracePeriodSeconds", &mut pod.grace_period);
     let containers = spec.take("containers").map(Node::elements).unwrap_or_default();
-    let Some(container) = containers.iter().find(|c| has_setting(c)).or(containers.first()) else {
-        return reader.mistake(node.line, "spec.template.spec.containers: there is none");
+    let asked = given.container.as_ref();
+    let Some(container) = taken(containers, maps, given) else {
+        let names = containers.iter().map(name_of).collect::<Vec<_>>().join(", ");
+        let what = match asked.filter(|_| !names.is_empty()) {
+            Some(name) => format!("--container {name}: there is none of that name: write one of {names}"),
+            None => "spec.template.spec.containers: there is none".to_owned(),
+        };
+        return reader.mistake(node.line, what);
     };
-    let name = container.get("name").and_then(Node::text).unwrap_or("worker");
-    if containers.len() > 1 {
-        reader.warn(container.line, format_args!("of {} containers, only {name} is read", containers.len()));
+    let name = name_of(container);
+    if containers.len() > 1 && asked.is_none() {
+        let what = format_args!("of {} containers, only {name} is read (--container takes another)", containers.len());
+        reader.warn(container.line, what);
     }
     let mut fields = reader.fields(container, &format!("container {name}"));
-    for source in fields.take("envFrom").map(Node::elements).unwrap_or_default() {
-        read_source(source, maps, &mut pod, reader);
+    fields.rest_of(&["env", "envFrom"]);
+    let (variables, missing) = environment(container, maps);
+    for (line, what) in missing {
+        reader.warn(line, what);
     }
-    for variable in fields.take("env").map(Node::elements).unwrap_or_default() {
-        let name = variable.get("name").and_then(Node::text).unwrap_or_default();
-        match variable.get("value") {
-            Some(value) => read_variable(name, value, &mut pod, reader),
-            None if SETTINGS.contains(&name) => {
+    for (name, variable) in &variables {
+        match &variable.value {
+            Some(value) => {
+                reader.refuse_bare(value, name);
+                read_variable(name, value, &mut pod, reader);
+            }
+            None if coverage(Host::Worker, name) == Some(Coverage::Modelled) => {
                 reader.warn(variable.line, format_args!("{name} has no value here; its default is used"));
             }
             None => {}
         }
     }
-    read_limits(&mut fields, &mut pod, reader);
+    read_resources(container.line, &mut fields, &mut pod, reader);
+    for other in containers.iter().filter(|other| other.line != container.line) {
+        add_requests(other, &mut pod, reader);
+    }
     for probe in ["startupProbe", "readinessProbe"] {
         let delay = fields.take(probe).and_then(|probe| probe.get("initialDelaySeconds"));
         if let Some(delay) = delay.filter(|delay| delay.text() != Some("0")) {
@@ -113,28 +123,43 @@ pub(super) fn read_pod(node: &Node, maps: &[&Node], scenario: &mut Scenario, rea
     scenario.eks.pod = pod;
 }
 
-/// The variables of a ConfigMap, where it is in the file.
-fn read_source(source: &Node, maps: &[&Node], pod: &mut Pod, reader: &mut Reader) {
-    let Some(name) = source.at(&["configMapRef", "name"]).and_then(Node::text) else {
-        return reader.warn(source.line, "envFrom: only a configMapRef is read; this one was left out");
-    };
-    let Some(map) = maps.iter().find(|map| map.at(&["metadata", "name"]).and_then(Node::text) == Some(name)) else {
-        let what = "is not in this file, and its settings are not read: kubectl kustomize renders both";
-        return reader.warn(source.line, format_args!("envFrom: the ConfigMap {name} {what}"));
-    };
-    for (name, value) in map.get("data").map(Node::entries).unwrap_or_default() {
-        read_variable(name, value, pod, reader);
+fn name_of(container: &Node) -> String {
+    container.get("name").and_then(Node::text).unwrap_or("worker").to_owned()
+}
+
+/// The container that was asked for, or the one with the worker's settings, or else the first.
+fn taken<'a>(containers: &'a [Node], maps: &[&Node], given: &Given) -> Option<&'a Node> {
+    match &given.container {
+        Some(name) => containers.iter().find(|container| name_of(container) == *name),
+        None => containers.iter().find(|container| has_setting(container, maps)).or(containers.first()),
     }
 }
 
-fn has_setting(container: &Node) -> bool {
-    let variables = container.get("env").map(Node::elements).unwrap_or_default();
-    variables.iter().any(|variable| variable.get("name").and_then(Node::text) == Some("CONCURRENCY"))
+/// The name of the container that is read of these documents.
+pub(super) fn container_of(documents: &[Node], given: &Given) -> Option<String> {
+    let (found, maps) = (objects(documents, &["Deployment"]), objects(documents, &["ConfigMap"]));
+    let document = found.iter().find(|document| is_worker(document, &maps)).or(found.first())?;
+    taken(containers(pod_of(document)?), &maps, given).map(name_of)
+}
+
+/// Whether a container of the pod has the variable.
+pub(super) fn sets(pod: &Node, maps: &[&Node], name: &str) -> bool {
+    containers(pod).iter().any(|container| environment(container, maps).0.contains_key(name))
+}
+
+/// Whether a container is the worker: it has a queue, or how many messages it works on.
+fn has_setting(container: &Node, maps: &[&Node]) -> bool {
+    let (variables, _) = environment(container, maps);
+    ["QUEUE_URL", "CONCURRENCY"].iter().any(|name| variables.contains_key(*name))
 }
 
 fn read_variable(name: &str, value: &Node, pod: &mut Pod, reader: &mut Reader) {
-    if NOT_COVERED.contains(&name) {
-        return reader.warn(value.line, format_args!("{name} is not covered by the model, and was left out"));
+    match coverage(Host::Worker, name) {
+        Some(Coverage::LeftOut(instead)) => {
+            return reader.warn(value.line, format_args!("{name} is not covered by the model: {instead}"));
+        }
+        Some(Coverage::NoBearing) | None => return,
+        Some(Coverage::Modelled) => {}
     }
     let mut number = |into: &mut u32| {
         *into = reader.parse(value, name, "a whole number, 0 or more").unwrap_or(*into);
@@ -151,6 +176,9 @@ fn read_variable(name: &str, value: &Node, pod: &mut Pod, reader: &mut Reader) {
         "RECEIVE_LINGER_MS" => (&mut pod.receive_linger, Duration::from_millis(1)),
         "DELETE_LINGER_MS" => (&mut pod.delete_linger, Duration::from_millis(1)),
         "DRAIN_BUDGET_MS" => (&mut pod.drain_budget, Duration::from_millis(1)),
+        "EXIT_WHEN_IDLE_SECS" => (&mut pod.exit_when_idle, Duration::from_secs(1)),
+        "BACKOFF_BASE_SECS" => (&mut pod.backoff_base, Duration::from_secs(1)),
+        "BACKOFF_MAX_SECS" => (&mut pod.backoff_max, Duration::from_secs(1)),
         "WAIT_TIME_SECS" => (&mut pod.wait_time, Duration::from_secs(1)),
         _ => return,
     };
@@ -159,51 +187,86 @@ fn read_variable(name: &str, value: &Node, pod: &mut Pod, reader: &mut Reader) {
     }
 }
 
-fn read_limits(fields: &mut Fields, pod: &mut Pod, reader: &mut Reader) {
-    let limits = fields.take("resources").and_then(|resources| resources.get("limits"));
-    match limits.and_then(|limits| limits.get("cpu")) {
-        Some(node) => match node.text().and_then(quantity) {
-            Some(cpu) => pod.cpu_limit = cpu,
-            None => reader.mistake(node.line, "resources.limits.cpu: write vCPUs, such as 1 or 250m"),
-        },
-        None => reader.warn_of_all("there is no resources.limits.cpu; one vCPU is assumed"),
-    }
-    if let Some(node) = limits.and_then(|limits| limits.get("memory")) {
-        match node.text().and_then(quantity) {
-            Some(bytes) => pod.memory_mib = (bytes / 1_048_576.0) as u32,
-            None => reader.mistake(node.line, "resources.limits.memory: write bytes, such as 256Mi"),
+/// The container's limits and requests. What it lacks is what Kubernetes then takes, and is named.
+fn read_resources(line: u64, fields: &mut Fields, pod: &mut Pod, reader: &mut Reader) {
+    let resources = fields.take("resources");
+    let line = resources.map_or(line, |resources| resources.line);
+    let mut read = |of: &str, what: &str, write: &str| {
+        let node = resources.and_then(|resources| resources.get(of)).and_then(|all| all.get(what))?;
+        // The API server takes no less than a thousandth of a vCPU.
+        let least = if what == "cpu" { 0.001 } else { 0.0 };
+        let read = node.text().and_then(quantity).filter(|amount| *amount >= least);
+        if read.is_none() {
+            reader.mistake(node.line, format_args!("resources.{of}.{what}: write {write}"));
         }
+        read
+    };
+    let (vcpus, bytes) = ("vCPUs, such as 1 or 250m", "bytes, such as 256Mi");
+    let cpu = (read("requests", "cpu", vcpus), read("limits", "cpu", vcpus));
+    let memory = (read("requests", "memory", bytes), read("limits", "memory", bytes));
+    let mib = |bytes: f64| (bytes / 1_048_576.0).ceil() as u32;
+    pod.cpu_limit = cpu.1.unwrap_or(pod.cpu_limit);
+    // Kubernetes takes the limit where there is no request, and nothing where there is neither.
+    pod.cpu_request = cpu.0.or(cpu.1).unwrap_or(0.0);
+    pod.memory_request_mib = memory.0.or(memory.1).map_or(0, mib);
+    pod.memory_mib = memory.1.or(memory.0).map_or(pod.memory_mib, mib);
+    if cpu.1.is_none() {
+        reader.warn(line, "there is no resources.limits.cpu; one vCPU is assumed");
+    }
+    if memory.1.is_none() {
+        let assumed = pod.memory_mib;
+        reader.warn(line, format_args!("there is no resources.limits.memory; {assumed} MiB are assumed"));
+    }
+    let names = |lacks: fn((Option<f64>, Option<f64>)) -> bool| {
+        let found = [("cpu", cpu), ("memory", memory)].into_iter().filter(|(_, both)| lacks(*both));
+        found.map(|(name, _)| name).collect::<Vec<_>>().join(" and ")
+    };
+    let limited = names(|(request, limit)| request.is_none() && limit.is_some());
+    if !limited.is_empty() {
+        let what = "Kubernetes takes the limit, by which the pod is packed and paid";
+        reader.warn(line, format_args!("there is no resources.requests of {limited}: {what}"));
+    }
+    let free = names(|(request, limit)| request.is_none() && limit.is_none());
+    if !free.is_empty() {
+        let what = "the pod asks for none, so that Fargate gives its smallest size and nodes are overpacked";
+        reader.warn(line, format_args!("there is neither a request nor a limit of {free}: {what}"));
     }
 }
 
-/// A Kubernetes quantity: `250m`, `1.5`, `256Mi`, `1G`.
-fn quantity(text: &str) -> Option<f64> {
-    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let factor = match &text[at..] {
-        "m" => 1e-3,
-        "" => 1.0,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "Ki" => 1024.0,
-        "Mi" => 1_048_576.0,
-        "Gi" => 1_073_741_824.0,
-        _ => return None,
+/// What another container of the pod asks for: a pod is packed and paid by the sum.
+fn add_requests(container: &Node, pod: &mut Pod, reader: &mut Reader) {
+    let mut asked = |what: &str| {
+        let of = |kind| container.at(&["resources", kind, what]);
+        let node = of("requests").or_else(|| of("limits"))?;
+        let read = node.text().and_then(quantity);
+        if read.is_none() {
+            reader
+                .mistake(node.line, format_args!("resources.requests.{what}: write a quantity, such as 250m or 64Mi"));
+        }
+        read
     };
-    Some(text[..at].parse::<f64>().ok()? * factor)
+    let (cpu, memory) = (asked("cpu"), asked("memory"));
+    if let Some(cpu) = cpu {
+        pod.cpu_request += cpu;
+    }
+    if let Some(bytes) = memory {
+        pod.memory_request_mib += (bytes / 1_048_576.0).ceil() as u32;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::Manifest;
+    use super::super::{Given, Manifest};
     use crate::scenario::Scenario;
 
     fn read(pod: &str) -> Result<(Scenario, Vec<String>), String> {
         let mut scenario = Scenario::default();
         let text = format!("kind: Deployment\nspec:\n  template:\n    spec:\n{pod}");
-        let warnings = scenario.take_manifest(Manifest::Deployment, "d.yaml", &text).map_err(|e| e.to_string())?;
+        let warnings = scenario
+            .take_manifest(Manifest::Deployment, "d.yaml", &text, &Given::default())
+            .map_err(|e| e.to_string())?;
         Ok((scenario, warnings))
     }
 
@@ -219,9 +282,43 @@ mod tests {
         let pod = scenario.eks.pod;
         assert_eq!((pod.concurrency, pod.prefetch, pod.memory_mib, pod.cpu_limit), (25, 0, 1024, 0.5));
         assert_eq!((pod.grace_period.as_secs(), pod.delete_linger), (90, Duration::from_millis(50)));
-        for named in ["of 2 containers", "HEARTBEAT is not covered", "spec.template.spec.hostNetwork is not covered"] {
+        // Without requests Kubernetes takes the limits.
+        assert_eq!((pod.cpu_request, pod.memory_request_mib), (0.5, 1024));
+        for named in [
+            "no resources.requests of cpu and memory",
+            "of 2 containers",
+            "HEARTBEAT is not covered",
+            "spec.template.spec.hostNetwork is not covered",
+        ] {
             assert!(warnings.iter().any(|w| w.contains(named)), "{named}: {warnings:?}");
         }
+    }
+
+    #[test]
+    fn a_pod_is_paid_by_what_all_of_its_containers_request_and_what_is_missing_is_named() {
+        let one = |resources: &str| {
+            let text = format!("      containers:\n        - name: worker\n          resources: {resources}\n");
+            let (scenario, warnings) = read(&text).expect(resources);
+            let pod = scenario.eks.pod;
+            ((pod.cpu_request, pod.memory_request_mib), (pod.cpu_limit, pod.memory_mib), warnings.join("\n"))
+        };
+        let (paid, limits, warnings) = one("{requests: {cpu: 100m, memory: 128Mi}, limits: {cpu: 2, memory: 4Gi}}");
+        assert_eq!((paid, limits, warnings.as_str()), ((0.1, 128), (2.0, 4096), ""));
+        let (paid, limits, warnings) = one("{requests: {cpu: 250m, memory: 256Mi}}");
+        assert_eq!((paid, limits), ((0.25, 256), (1.0, 256)));
+        assert!(warnings.contains("no resources.limits.cpu; one vCPU"), "{warnings}");
+        assert!(warnings.contains("no resources.limits.memory; 256 MiB are assumed"), "{warnings}");
+        let (paid, _, warnings) = one("{limits: {cpu: 2, memory: 1Gi}}");
+        assert_eq!(paid, (2.0, 1024));
+        assert!(warnings.contains("no resources.requests of cpu and memory: Kubernetes takes the limit"), "{warnings}");
+        let (paid, _, warnings) = one("{}");
+        assert_eq!(paid, (0.0, 0));
+        assert!(warnings.contains("neither a request nor a limit of cpu and memory"), "{warnings}");
+        let both = "      containers:\n        - name: worker\n          env: [{name: CONCURRENCY, value: \"5\"}]\n          \
+                    resources: {requests: {cpu: 250m, memory: 64Mi}, limits: {cpu: 1, memory: 256Mi}}\n        \
+                    - name: proxy\n          resources: {requests: {cpu: 50m}, limits: {cpu: 1, memory: 32Mi}}\n";
+        let pod = read(both).expect("reads").0.eks.pod;
+        assert_eq!((pod.cpu_request, pod.memory_request_mib), (0.3, 96));
     }
 
     #[test]

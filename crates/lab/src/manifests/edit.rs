@@ -1,9 +1,13 @@
-//! Changes single values in a YAML file and leaves every other byte as it is: comments, order, quotes.
+//! Changes single values in a YAML or JSON file, in block or flow style, and leaves every other byte as it is: comments,
+//! order, quotes.
 //!
-//! It knows block style only, line by line. What it cannot find or change it says so; whoever calls it reads the result
-//! back, so that a file in another style is refused rather than spoiled.
+//! Values are set and added where the tree of the file says that they stand. What it cannot change it leaves alone;
+//! whoever calls it reads the result back, so that such a file is refused rather than spoiled.
 
 use std::ops::Range;
+
+use super::node::{Node, Tree};
+use super::objects;
 
 /// A step down a document.
 #[derive(Clone, Copy, Debug)]
@@ -54,43 +58,77 @@ impl Editor {
         0..self.lines.len()
     }
 
+    fn text(&self) -> String {
+        self.lines.join("\n")
+    }
+
+    /// The document, or the object of a list, of that kind in which most of the path is; without a kind, the first.
+    fn root(&self, kind: Option<&str>, path: &[Step]) -> Option<Node> {
+        let documents = Node::documents("", &self.text()).ok()?;
+        let Some(kind) = kind else { return documents.into_iter().next() };
+        let found = objects(&documents, &[kind]);
+        let left = |object: &&&Node| reach(object, path).1.len();
+        found.iter().min_by_key(left).map(|object| (*object).clone())
+    }
+
     /// Names of the keys below a path.
     pub fn keys(&self, kind: Option<&str>, path: &[Step]) -> Vec<String> {
-        let Some(found) = self.find(self.document(kind), path) else { return Vec::new() };
-        let Some(column) = self.column(&found.below) else { return Vec::new() };
-        found.below.filter_map(|line| Some(self.entry(line, column)?.0.to_owned())).collect()
+        let Some(root) = self.root(kind, path) else { return Vec::new() };
+        match reach(&root, path) {
+            (node, []) => node.entries().iter().map(|(name, _)| name.clone()).collect(),
+            (_, _) => Vec::new(),
+        }
     }
 
-    /// The scalar at a path, as it is written but for quotes.
+    /// The scalar at a path; what a function of a template makes has its short form before it: `!Ref Size`.
     pub fn value(&self, kind: Option<&str>, path: &[Step]) -> Option<String> {
-        let found = self.find(self.document(kind), path)?;
-        let (_, value) = self.entry(found.line, found.column)?;
-        Some(scalar(value).0.trim_matches(['"', '\'']).to_owned()).filter(|value| !value.is_empty())
+        let root = self.root(kind, path)?;
+        let (node, []) = reach(&root, path) else { return None };
+        match &node.tag {
+            Some(tag) => Some(format!("!{tag} {}", node.text().unwrap_or_default())),
+            None => node.text().map(str::to_owned),
+        }
     }
 
-    /// Sets the scalar at a path; a `!Ref` is followed to its parameter's default, and what is missing is added.
+    /// Sets the scalar at a path; a reference is followed to its parameter's default, and what is missing is added. `to` is
+    /// as it is to be added, in quotes if it is a text: what is there keeps its own.
     pub fn set(&mut self, kind: Option<&str>, path: &[Step], to: &str) {
-        let document = self.document(kind);
-        if let Some(found) = self.find(document.clone(), path) {
-            let Some((_, value)) = self.entry(found.line, found.column) else { return };
-            let (old, _) = scalar(value);
-            if let Some(parameter) = old.strip_prefix("!Ref ") {
-                let parameter = parameter.trim().to_owned();
-                return self.set(kind, &[Key("Parameters"), Key(&parameter), Key("Default")], to);
+        let Some(root) = self.root(kind, path) else { return };
+        let text = self.text();
+        let (node, rest) = reach(&root, path);
+        let edit = if rest.is_empty() {
+            let parameter = match (&node.tag, node.entries()) {
+                (Some(tag), _) if tag == "Ref" => node.text(),
+                (None, [(name, of)]) if name == "Ref" => of.text(),
+                (_, _) => None,
+            };
+            if let Some(parameter) = parameter {
+                let default = [Key("Parameters"), Key(parameter), Key("Default")];
+                return if self.value(None, &default).is_some() {
+                    self.set(None, &default, to)
+                };
             }
-            let quote = old.chars().next().filter(|first| matches!(first, '"' | '\''));
-            let quoted = quote.map_or(to.to_owned(), |quote| format!("{quote}{to}{quote}"));
-            let at = self.lines[found.line].len() - value.len();
-            let new = format!("{}{quoted}{}", &self.lines[found.line][..at], &value[old.len()..]);
-            self.lines[found.line] = new;
-        } else if let Some((Key(name), parent)) = path.split_last().map(|(last, parent)| (*last, parent)) {
-            self.add(kind, parent, &[format!("{name}: {to}")]);
+            replaced(node, &text, to)
+        } else {
+            added(node, &text, rest, to)
+        };
+        if let Some((range, new)) = edit {
+            let text = format!("{}{new}{}", &text[..range.start], &text[range.end..]);
+            self.lines = text.split('\n').map(str::to_owned).collect();
         }
     }
 
     /// Puts a block in the place of what is at a path, or adds it.
     pub fn replace(&mut self, kind: Option<&str>, path: &[Step], block: &str) {
         self.remove(kind, path, false);
+        if self.flow(kind, path).is_some() {
+            // JSON is YAML's flow style.
+            if let Some(json) = Node::documents("", block).ok().and_then(|mut all| all.pop()).map(|node| node.to_json())
+            {
+                self.set(kind, path, &json.to_string());
+            }
+            return;
+        }
         if let Some((Key(name), parent)) = path.split_last().map(|(last, parent)| (*last, parent)) {
             let below = block.trim_end().lines().map(|line| format!("  {line}"));
             self.add(kind, parent, &std::iter::once(format!("{name}:")).chain(below).collect::<Vec<_>>());
@@ -99,6 +137,14 @@ impl Editor {
 
     /// Takes away what is at a path, and with `parents` what is left empty above it.
     pub fn remove(&mut self, kind: Option<&str>, path: &[Step], parents: bool) {
+        if let Some((parent, node)) = self.flow(kind, path) {
+            let mut text = self.text();
+            if let Some(range) = node.and_then(|node| entry_of(&text, &parent, &node)) {
+                text.replace_range(range, "");
+                self.lines = text.split('\n').map(str::to_owned).collect();
+            }
+            return;
+        }
         let Some(found) = self.find(self.document(kind), path) else { return };
         let comment = |line: &&String| line.trim_start().starts_with('#');
         // What is said about a key goes with it: above it at its column, and deeper below it.
@@ -115,6 +161,18 @@ impl Editor {
         {
             self.remove(kind, above, true);
         }
+    }
+
+    /// The mapping in flow style above the end of a path, or that would be, and what is there.
+    fn flow(&self, kind: Option<&str>, path: &[Step]) -> Option<(Node, Option<Node>)> {
+        let root = self.root(kind, path)?;
+        let (_, above) = path.split_last()?;
+        let (parent, _) = reach(&root, above);
+        let found = match reach(&root, path) {
+            (node, []) => Some(node.clone()),
+            (_, _) => None,
+        };
+        is_flow(parent, &self.text()).then(|| (parent.clone(), found))
     }
 
     /// Adds lines as the first below a path, whose missing keys are made.
@@ -206,6 +264,119 @@ impl Editor {
     }
 }
 
+/// The deepest node on a path, and the steps that are missing below it.
+fn reach<'a, 'p, 's>(node: &'a Node, path: &'p [Step<'s>]) -> (&'a Node, &'p [Step<'s>]) {
+    let Some((step, rest)) = path.split_first() else { return (node, path) };
+    let next = match step {
+        Key(name) => node.get(name).or_else(|| node.elements().iter().find_map(|element| element.get(name))),
+        With(key, value) => node.elements().iter().find(|e| e.get(key).and_then(Node::text) == Some(*value)),
+    };
+    next.map_or((node, path), |next| reach(next, rest))
+}
+
+fn is_flow(node: &Node, text: &str) -> bool {
+    node.span.len == 1 && matches!(text.as_bytes().get(node.span.start), Some(b'{' | b'['))
+}
+
+/// The change of a scalar, which keeps its quotes.
+fn replaced(node: &Node, text: &str, to: &str) -> Option<(Range<usize>, String)> {
+    if node.tag.is_some() || node.text().is_none() {
+        return None;
+    }
+    let range = node.span.start..node.span.start + node.span.len;
+    let old = text.get(range.clone())?;
+    let bare = to.trim_matches('"');
+    let quote = old.chars().next().filter(|first| matches!(first, '"' | '\''));
+    Some((range, quote.map_or(bare.to_owned(), |quote| format!("{quote}{bare}{quote}"))))
+}
+
+/// The text that adds what is missing as the first in a mapping or a list.
+fn added(node: &Node, text: &str, rest: &[Step], to: &str) -> Option<(Range<usize>, String)> {
+    let start = node.span.start;
+    match (&node.tree, rest.first()?) {
+        (Tree::Map(_), Key(_)) | (Tree::List(_), With(..)) => {}
+        _ => return None,
+    }
+    if is_flow(node, text) {
+        let json = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
+        let inside = flow(rest, to, json);
+        let inside = if matches!(node.tree, Tree::Map(_)) { inside[1..inside.len() - 1].to_owned() } else { inside };
+        let empty = node.entries().is_empty() && node.elements().is_empty();
+        return Some((start + 1..start + 1, if empty { inside } else { format!("{inside}, ") }));
+    }
+    if node.span.len > 0 {
+        return None;
+    }
+    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let column = start - text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let lines = block(rest, to);
+    let indented = lines.iter().map(|line| format!("{line}{newline}{:column$}", ""));
+    Some((start..start, indented.collect()))
+}
+
+/// Steps and the value at their end in flow style.
+fn flow(steps: &[Step], to: &str, json: bool) -> String {
+    let quoted = |text: &str| if json { format!("\"{text}\"") } else { text.to_owned() };
+    match steps {
+        [] => to.to_owned(),
+        [Key(name), rest @ ..] if matches!(rest.first(), Some(With(..))) => {
+            format!("{{{}: [{}]}}", quoted(name), flow(rest, to, json))
+        }
+        [Key(name), rest @ ..] => format!("{{{}: {}}}", quoted(name), flow(rest, to, json)),
+        [With(key, value), rest @ ..] => {
+            let below = flow(rest, to, json);
+            let below = below.strip_prefix('{').and_then(|below| below.strip_suffix('}')).unwrap_or_default();
+            format!("{{{}: {}, {below}}}", quoted(key), quoted(value))
+        }
+    }
+}
+
+/// The same in lines of block style.
+fn block(steps: &[Step], to: &str) -> Vec<String> {
+    let deeper = |rest: &[Step]| block(rest, to).into_iter().map(|line| format!("  {line}")).collect::<Vec<_>>();
+    match steps {
+        [] => Vec::new(),
+        [Key(name)] => vec![format!("{name}: {to}")],
+        [Key(name), rest @ ..] => [vec![format!("{name}:")], deeper(rest)].concat(),
+        [With(key, value), rest @ ..] => [vec![format!("- {key}: {value}")], deeper(rest)].concat(),
+    }
+}
+
+/// The text of an entry of a mapping in flow style, with one comma.
+fn entry_of(text: &str, parent: &Node, node: &Node) -> Option<Range<usize>> {
+    let begin = text[parent.span.start + 1..node.span.start]
+        .rfind([',', '{'])
+        .map_or(parent.span.start + 1, |at| parent.span.start + 1 + at + 1);
+    let value = if is_flow(node, text) { closed(&text[node.span.start..])? } else { node.span.len };
+    let end = node.span.start + value;
+    let behind = text[end..].trim_start();
+    if behind.starts_with(',') {
+        let comma = end + text[end..].len() - behind.len() + 1;
+        let spaces = text[comma..].len() - text[comma..].trim_start().len();
+        let lead = text[begin..].len() - text[begin..].trim_start().len();
+        return Some(begin + lead..comma + spaces);
+    }
+    let comma = text[..begin].ends_with(',');
+    Some(begin - usize::from(comma)..end)
+}
+
+/// The length of a mapping or list in flow style, to its closing bracket.
+fn closed(text: &str) -> Option<usize> {
+    let (mut depth, mut quote) = (0, None);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{' | '[') => depth += 1,
+            (None, '}' | ']') if depth == 1 => return Some(at + 1),
+            (None, '}' | ']') => depth -= 1,
+            (None, _) => {}
+        }
+    }
+    None
+}
+
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
@@ -252,7 +423,7 @@ mod tests {
         assert_eq!(added, TEXT.replace("spec:\n", "spec:\n  poll: 5\n"));
         let path = [Key("spec"), Key("list"), With("type", "cron"), Key("more"), Key("n")];
         let added = edited(|e| e.set(None, &path, "2"));
-        assert_eq!(added, TEXT.replace("- type: cron\n", "- type: cron\n      more:\n        n: 2\n"));
+        assert_eq!(added, TEXT.replace("- type: cron\n", "- more:\n        n: 2\n      type: cron\n"));
         let a = "a:\n  b:\n    c:\n      d: 1\n  e: 2\n";
         let mut editor = Editor::new(a);
         editor.remove(None, &[Key("a"), Key("b"), Key("c")], true);
@@ -268,6 +439,60 @@ mod tests {
         let mut editor = Editor::new(text);
         editor.set(None, &[Key("Globals"), Key("MemorySize")], "1024");
         assert_eq!(editor.finish(), text.replace("512", "1024"));
+    }
+
+    #[test]
+    fn flow_style_and_json_are_edited_in_place() {
+        let edited = |text: &str, edit: &dyn Fn(&mut Editor)| {
+            let mut editor = Editor::new(text);
+            edit(&mut editor);
+            editor.finish()
+        };
+        let set = |path: &'static [Step<'static>], to: &'static str| move |e: &mut Editor| e.set(None, path, to);
+        let flow = "a: {b: 1, c: {d: \"2\"}, l: [{n: x, v: 1}]} # end\n";
+        assert_eq!(edited(flow, &set(&[Key("a"), Key("b")], "5")), flow.replace("b: 1", "b: 5"));
+        assert_eq!(edited(flow, &set(&[Key("a"), Key("c"), Key("d")], "7")), flow.replace("\"2\"", "\"7\""));
+        assert_eq!(
+            edited(flow, &set(&[Key("a"), Key("c"), Key("e"), Key("f")], "7")),
+            flow.replace("{d:", "{e: {f: 7}, d:")
+        );
+        let element = [Key("a"), Key("l"), With("n", "y"), Key("v")];
+        assert_eq!(
+            edited(flow, &|e| e.set(None, &element, "\"3\"")),
+            flow.replace("[{n: x", "[{n: y, v: \"3\"}, {n: x")
+        );
+        assert_eq!(
+            edited(flow, &|e| e.remove(None, &[Key("a"), Key("c")], false)),
+            flow.replace("c: {d: \"2\"}, ", "")
+        );
+        assert_eq!(
+            edited(flow, &|e| e.remove(None, &[Key("a"), Key("l")], false)),
+            flow.replace(", l: [{n: x, v: 1}]", "")
+        );
+        let json = "{\n  \"a\": {\"b\": 1},\n  \"c\": []\n}\n";
+        assert_eq!(
+            edited(json, &set(&[Key("a"), Key("d"), Key("e")], "2")),
+            json.replace("{\"b\"", "{\"d\": {\"e\": 2}, \"b\"")
+        );
+        assert_eq!(
+            edited(json, &|e| e.set(None, &[Key("c"), With("n", "x"), Key("v")], "\"1\"")),
+            json.replace("[]", "[{\"n\": \"x\", \"v\": \"1\"}]")
+        );
+        assert_eq!(
+            edited(json, &|e| e.replace(None, &[Key("a"), Key("b")], "x: {y: 1}")),
+            json.replace("\"b\": 1", "\"b\": {\"x\":{\"y\":1}}")
+        );
+    }
+
+    #[test]
+    fn a_missing_element_is_added_to_a_list_in_block_style() {
+        let text = "c:\n  - name: w\n    env:\n      - name: A\n        value: x\n";
+        let mut editor = Editor::new(text);
+        editor.set(None, &[Key("c"), With("name", "w"), Key("env"), With("name", "B"), Key("value")], "\"1\"");
+        assert_eq!(
+            editor.finish(),
+            text.replace("      - name: A", "      - name: B\n        value: \"1\"\n      - name: A")
+        );
     }
 
     #[test]

@@ -1,24 +1,49 @@
 //! KEDA's ScaledObject and ScaledJob: bounds, operator's loop, triggers, fallback, formula, and the HPA's behaviour.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::node::Node;
+use super::quantity;
 use super::reader::{Fields, Reader};
-use super::{deployment, objects};
+use super::{Given, deployment, objects};
 use crate::scenario::Scenario;
 use twinscale_scaling::scaled_job::Strategy;
 use twinscale_scaling::{hpa, keda, scaled_job};
 
-/// Reads the first ScaledObject or ScaledJob of the documents. The flags of the HPA's controller and the phases are kept,
-/// since no manifest has them; everything else is the file's, or KEDA's default.
-pub(super) fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Reader) {
-    let found = objects(documents, &["ScaledObject", "ScaledJob"]);
+/// Reads the first ScaledObject or ScaledJob of the documents.
+pub(super) fn read(documents: &[Node], scenario: &mut Scenario, given: &Given, reader: &mut Reader) {
+    let found = objects(documents, &KINDS);
     let Some(document) = found.first() else {
         return reader.mistake_in_all("there is no object of kind ScaledObject or ScaledJob in it");
     };
     for other in &found[1..] {
         reader.warn(other.line, "only the first ScaledObject or ScaledJob of a file is read; this one was left out");
     }
+    read_one(document, documents, scenario, given, reader);
+}
+
+/// The kinds of objects that are read here.
+pub(super) const KINDS: [&str; 2] = ["ScaledObject", "ScaledJob"];
+
+/// Whether an object scales on a queue of SQS.
+pub(super) fn is_on_queue(document: &Node) -> bool {
+    let triggers = document.at(&["spec", "triggers"]).map(Node::elements).unwrap_or_default();
+    triggers.iter().any(|trigger| trigger.get("type").and_then(Node::text) == Some(SQS))
+}
+
+/// The type of KEDA's trigger on a queue of SQS.
+const SQS: &str = "aws-sqs-queue";
+
+/// Reads an object. The flags of the HPA's controller and the phases are kept, since no manifest has them; everything else
+/// is the file's, or KEDA's default.
+pub(super) fn read_one(
+    document: &Node,
+    documents: &[Node],
+    scenario: &mut Scenario,
+    given: &Given,
+    reader: &mut Reader,
+) {
     let mut top = reader.fields(document, "");
     let job = document.get("kind").and_then(Node::text) == Some("ScaledJob");
     let Some(mut spec) = top.fields(reader, "spec") else {
@@ -29,8 +54,11 @@ pub(super) fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Rea
             reader.warn(node.line, format_args!("the annotation {name} is not covered by the model"));
         }
     }
+    for (name, node) in spec.left().iter().filter(|(name, _)| NUMBERS.contains(name)) {
+        reader.refuse_quoted(node, &format!("spec.{name}"));
+    }
     let mistakes = if job {
-        let new = read_job(&mut spec, scenario, reader);
+        let new = read_job(&mut spec, &objects(documents, &["ConfigMap"]), scenario, given, reader);
         let mistakes = new.mistakes();
         scenario.eks.job = Some(new);
         mistakes
@@ -43,15 +71,30 @@ pub(super) fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Rea
     spec.rest(reader, &["scaleTargetRef"]);
     top.rest(reader, &["apiVersion", "kind", "metadata", "status"]);
     for (field, what) in mistakes {
-        reader.mistake(line_of(document, field).unwrap_or(document.line), format_args!("{field}: {what}"));
+        reader.mistake(document.line_of(field).unwrap_or(document.line), format_args!("{field}: {what}"));
     }
 }
 
-fn read_object(spec: &mut Fields, settings: &keda::Settings, reader: &mut Reader) -> keda::Settings {
-    let mut new = keda::Settings {
+/// Fields that are whole numbers in the objects' definitions.
+const NUMBERS: [&str; 6] = [
+    "pollingInterval",
+    "cooldownPeriod",
+    "initialCooldownPeriod",
+    "minReplicaCount",
+    "maxReplicaCount",
+    "idleReplicaCount",
+];
+
+fn read_object(
+    spec: &mut Fields,
+    settings: &keda::ScaledObjectSettings,
+    reader: &mut Reader,
+) -> keda::ScaledObjectSettings {
+    let mut new = keda::ScaledObjectSettings {
+        version: settings.version,
         first_poll: settings.first_poll,
-        hpa: hpa::Settings { behavior: None, ..settings.hpa.clone() },
-        ..keda::Settings::default()
+        hpa: hpa::HpaSettings { behavior: None, ..settings.hpa.clone() },
+        ..keda::ScaledObjectSettings::default()
     };
     spec.seconds(reader, "pollingInterval", &mut new.polling_interval);
     spec.seconds(reader, "cooldownPeriod", &mut new.cooldown_period);
@@ -64,17 +107,21 @@ fn read_object(spec: &mut Fields, settings: &keda::Settings, reader: &mut Reader
     if let Some(mut advanced) = spec.fields(reader, "advanced") {
         if let Some(mut config) = advanced.fields(reader, "horizontalPodAutoscalerConfig") {
             let path = config.path_of("behavior");
-            new.hpa.behavior = config.take("behavior").and_then(|node| typed(reader, node, &path));
+            new.hpa.behavior = config.take("behavior").and_then(|node| {
+                let behavior = as_the_api_server_has_it(node.to_loose_json());
+                of_json(reader, node.line, behavior, &path)
+            });
             config.rest(reader, &["name"]);
         }
-        modifiers = advanced.take("scalingModifiers");
+        // `kubectl get` prints an empty one for none.
+        modifiers = advanced.take("scalingModifiers").filter(|node| !node.entries().is_empty());
         advanced.rest(reader, &["restoreToOriginalReplicaCount"]);
     }
     let left_out;
     (new.triggers, left_out) = triggers(spec, reader);
     if let Some(node) = modifiers {
         let read: Option<keda::ScalingModifiers> = typed(reader, node, "spec.advanced.scalingModifiers");
-        let settings = keda::Settings { scaling_modifiers: read.clone(), ..new.clone() };
+        let settings = keda::ScaledObjectSettings { scaling_modifiers: read.clone(), ..new.clone() };
         let cannot_be = settings.mistakes().iter().any(|(field, _)| *field == "formula");
         if cannot_be && left_out {
             let what = "its formula names triggers that the model does not have; the others scale by themselves";
@@ -86,12 +133,18 @@ fn read_object(spec: &mut Fields, settings: &keda::Settings, reader: &mut Reader
     new
 }
 
-fn read_job(spec: &mut Fields, scenario: &mut Scenario, reader: &mut Reader) -> scaled_job::Settings {
+fn read_job(
+    spec: &mut Fields,
+    maps: &[&Node],
+    scenario: &mut Scenario,
+    given: &Given,
+    reader: &mut Reader,
+) -> scaled_job::ScaledJobSettings {
     let kept = scenario.eks.job.clone().unwrap_or_default();
-    let mut new = scaled_job::Settings {
+    let mut new = scaled_job::ScaledJobSettings {
         first_poll: kept.first_poll,
         messages_per_job: kept.messages_per_job,
-        ..scaled_job::Settings::default()
+        ..scaled_job::ScaledJobSettings::default()
     };
     spec.seconds(reader, "pollingInterval", &mut new.polling_interval);
     spec.number(reader, "minReplicaCount", &mut new.min_replica_count);
@@ -107,7 +160,11 @@ fn read_job(spec: &mut Fields, scenario: &mut Scenario, reader: &mut Reader) -> 
     if let Some(mut target) = spec.fields(reader, "jobTargetRef") {
         let pod = target.take("template").and_then(|template| template.get("spec"));
         if let Some(pod) = pod {
-            deployment::read_pod(pod, &[], scenario, reader);
+            if !deployment::sets(pod, maps, "EXIT_WHEN_IDLE_SECS") && new.messages_per_job.is_none() {
+                let what = "this project's worker never ends without it; the model takes eks.pod's default";
+                reader.warn(pod.line, format_args!("EXIT_WHEN_IDLE_SECS is not set: {what}"));
+            }
+            deployment::read_pod(pod, maps, scenario, given, reader);
         }
         // Each job has one pod, and fails with it.
         target.rest(reader, &["backoffLimit", "ttlSecondsAfterFinished"]);
@@ -137,15 +194,15 @@ fn read_strategy(fields: &mut Fields, reader: &mut Reader) -> Strategy {
     }
 }
 
-/// The triggers on a queue, and whether others were left out.
+/// The triggers on one queue, and whether others were left out.
 fn triggers(spec: &mut Fields, reader: &mut Reader) -> (Vec<keda::Trigger>, bool) {
     let (mut triggers, mut left_out) = (Vec::new(), false);
-    let mut queue: Option<&str> = None;
+    let mut queue: Option<String> = None;
     for (n, node) in spec.take("triggers").map(Node::elements).unwrap_or_default().iter().enumerate() {
         let path = format!("spec.triggers[{n}]");
         let mut fields = reader.fields(node, &path);
         let kind = fields.take("type").and_then(Node::text).unwrap_or_default();
-        if kind != "aws-sqs-queue" {
+        if kind != SQS {
             let what = "the model has only aws-sqs-queue triggers; this one was left out";
             reader.warn(node.line, format_args!("{path} is '{kind}': {what}"));
             left_out = true;
@@ -157,47 +214,123 @@ fn triggers(spec: &mut Fields, reader: &mut Reader) -> (Vec<keda::Trigger>, bool
         if let Some(node) = fields.take("metricType") {
             trigger.metric_type = typed(reader, node, &format!("{path}.metricType")).unwrap_or_default();
         }
-        if let Some(mut metadata) = fields.fields(reader, "metadata") {
-            metadata.number(reader, "queueLength", &mut trigger.queue_length);
-            metadata.number(reader, "activationQueueLength", &mut trigger.activation_queue_length);
-            metadata.switch(reader, "scaleOnInFlight", &mut trigger.scale_on_in_flight);
-            metadata.switch(reader, "scaleOnDelayed", &mut trigger.scale_on_delayed);
-            let url = metadata.take("queueURL").and_then(Node::text);
-            if queue.is_some() && url.is_some() && queue != url {
-                reader.warn(node.line, format_args!("{path} is of another queue; the model has one, and reads that"));
-            }
-            queue = queue.or(url);
-            metadata.rest(reader, &["queueURLFromEnv", "awsRegion", "awsEndpoint", "identityOwner"]);
+        let authenticated = fields.take("authenticationRef").is_some();
+        let counted = match fields.fields(reader, "metadata") {
+            Some(metadata) => read_metadata(metadata, &path, authenticated, &mut trigger, reader),
+            None => None,
+        };
+        let Some(counted) = counted else {
+            reader.mistake(node.line, format_args!("{path}.metadata: {NO_QUEUE}"));
+            continue;
+        };
+        fields.rest(reader, &[]);
+        let first = queue.get_or_insert_with(|| counted.clone());
+        if *first == counted {
+            triggers.push(trigger);
+        } else {
+            left_out = true;
+            let what =
+                format_args!("{path} counts {counted}, another queue: it was left out, and only {first} is compared");
+            reader.warn(node.line, what);
         }
-        fields.rest(reader, &["authenticationRef"]);
-        triggers.push(trigger);
     }
     (triggers, left_out)
 }
 
-/// Reads a part whose names are those of our own settings: unknown names in it are mistakes.
-fn typed<T: DeserializeOwned>(reader: &mut Reader, node: &Node, path: &str) -> Option<T> {
-    match serde_json::from_value(node.to_json()) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            reader.mistake(node.line, format_args!("{path}: {error}"));
-            None
+/// What is wrong with a trigger that names no queue.
+const NO_QUEUE: &str = "there is no queueURL and no queueURLFromEnv, so KEDA would never be ready: write one of them";
+
+/// Reads what a trigger says of its queue, and returns how it names it: its URL, or `$(VARIABLE)`.
+fn read_metadata(
+    mut metadata: Fields,
+    path: &str,
+    authenticated: bool,
+    trigger: &mut keda::Trigger,
+    reader: &mut Reader,
+) -> Option<String> {
+    for (name, node) in metadata.left() {
+        reader.refuse_bare(node, &format!("{path}.metadata.{name}"));
+    }
+    metadata.number(reader, "queueLength", &mut trigger.queue_length);
+    metadata.number(reader, "activationQueueLength", &mut trigger.activation_queue_length);
+    parsed_switch(&mut metadata, reader, "scaleOnInFlight", &mut trigger.scale_on_in_flight);
+    parsed_switch(&mut metadata, reader, "scaleOnDelayed", &mut trigger.scale_on_delayed);
+    let url = metadata.take("queueURL");
+    let from = metadata.take("queueURLFromEnv").and_then(Node::text).map(|name| format!("$({name})"));
+    let region = metadata.take("awsRegion");
+    match (region.and_then(Node::text), url.and_then(|url| Some((url, region_of(url.text()?)?)))) {
+        (Some(region), Some((node, own))) if region != own => {
+            let what = format_args!("{region}, and the queue is in {own}: KEDA would ask where it is not; write {own}");
+            reader.mistake(node.line, format_args!("{path}.metadata.awsRegion: {what}"));
+        }
+        (Some(_), _) => {}
+        // A TriggerAuthentication may have it.
+        (None, _) if authenticated => {}
+        (None, _) => {
+            let line = url.map_or_else(|| metadata.line(), |node| node.line);
+            let what = "there is no awsRegion, so KEDA would never be ready: write the queue's";
+            reader.mistake(line, format_args!("{path}.metadata: {what}"));
+        }
+    }
+    metadata.rest(reader, &["awsEndpoint", "identityOwner"]);
+    url.and_then(Node::text).map(str::to_owned).or(from)
+}
+
+/// The region in `https://sqs.eu-west-1.amazonaws.com/1/jobs`.
+pub(crate) fn region_of(url: &str) -> Option<&str> {
+    let host = url.strip_prefix("https://sqs.")?.split('/').next()?;
+    host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")
+}
+
+/// A switch in a trigger's metadata: what Go's `strconv.ParseBool` takes, and nothing else.
+fn parsed_switch(fields: &mut Fields, reader: &mut Reader, name: &str, into: &mut bool) {
+    let path = fields.path_of(name);
+    let Some(node) = fields.take(name) else { return };
+    match node.text().unwrap_or_default() {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => *into = true,
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => *into = false,
+        other => {
+            reader.mistake(node.line, format_args!("{path}: '{other}' is refused by KEDA: write \"true\" or \"false\""))
         }
     }
 }
 
-/// The line of the first key of that name, anywhere in the document.
-fn line_of(node: &Node, key: &str) -> Option<u64> {
-    let own = node.get(key).map(|found| found.line);
-    let below = || node.entries().iter().map(|(_, node)| node).chain(node.elements()).find_map(|n| line_of(n, key));
-    own.or_else(below)
+/// A behaviour as it is in the HPA: an empty list of policies is none, and gets the API's defaults, and a tolerance is a
+/// quantity.
+fn as_the_api_server_has_it(mut behavior: Value) -> Value {
+    for direction in ["scaleUp", "scaleDown"] {
+        let Some(rules) = behavior.get_mut(direction).and_then(Value::as_object_mut) else { continue };
+        if rules.get("policies").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            rules.remove("policies");
+        }
+        let tolerance = rules.get("tolerance").and_then(Value::as_str).and_then(quantity);
+        if let Some(tolerance) = tolerance {
+            rules.insert("tolerance".to_owned(), tolerance.into());
+        }
+    }
+    behavior
+}
+
+/// Reads a part whose names are those of our own settings: unknown names in it are mistakes.
+fn typed<T: DeserializeOwned>(reader: &mut Reader, node: &Node, path: &str) -> Option<T> {
+    of_json(reader, node.line, node.to_loose_json(), path)
+}
+
+fn of_json<T: DeserializeOwned>(reader: &mut Reader, line: u64, value: Value, path: &str) -> Option<T> {
+    match serde_json::from_value(value) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            reader.mistake(line, format_args!("{path}: {error}"));
+            None
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::Manifest;
+    use super::super::{Given, Manifest};
     use crate::scenario::Scenario;
     use twinscale_scaling::hpa::Behavior;
 
@@ -206,11 +339,14 @@ mod tests {
     fn read(spec: &str) -> Result<(Scenario, Vec<String>), String> {
         let mut scenario = Scenario::default();
         let text = format!("{HEAD}{spec}");
-        let warnings = scenario.take_manifest(Manifest::ScaledObject, "so.yaml", &text).map_err(|e| e.to_string())?;
+        let warnings = scenario
+            .take_manifest(Manifest::ScaledObject, "so.yaml", &text, &Given::default())
+            .map_err(|e| e.to_string())?;
         Ok((scenario, warnings))
     }
 
-    const TRIGGER: &str = "  triggers:\n    - type: aws-sqs-queue\n      metadata: {queueLength: \"7\"}\n";
+    const TRIGGER: &str =
+        "  triggers:\n    - type: aws-sqs-queue\n      metadata: {queueLength: \"7\", queueURL: q, awsRegion: r}\n";
 
     #[test]
     fn what_is_left_out_has_kedas_default_and_not_the_scenarios() {
@@ -259,8 +395,9 @@ mod tests {
             assert!(error.contains(named), "{spec}: {error}");
         }
         let mut scenario = Scenario::default();
-        let error =
-            scenario.take_manifest(Manifest::ScaledObject, "x.yaml", "kind: Deployment\n").expect_err("refused");
+        let error = scenario
+            .take_manifest(Manifest::ScaledObject, "x.yaml", "kind: Deployment\n", &Given::default())
+            .expect_err("refused");
         assert_eq!(error.to_string(), "x.yaml: there is no object of kind ScaledObject or ScaledJob in it");
     }
 }

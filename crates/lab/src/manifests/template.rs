@@ -1,248 +1,250 @@
 //! The SAM or CloudFormation template: the function that a queue invokes, its event source mapping, and that queue.
 
-use std::time::Duration;
+use serde_json::Value;
 
-use super::intrinsics::{is_made, resolve};
-use super::node::{Node, Tree};
-use super::reader::{Fields, Reader};
-use crate::scenario::{Managed, Scenario};
-use twinscale_scaling::event_source;
+use super::event_source::{self, InvokedFunction};
+use super::function::{self, Function};
+use super::given::Given;
+use super::intrinsics::Resolver;
+use super::node::Node;
+use super::parameters;
+use super::queue::{self, Queue};
+use super::reader::Reader;
+use super::{ManifestError, Remark};
+use crate::scenario::Scenario;
 
-/// Properties of a function that have no bearing on how it scales, or only on asynchronous invocations.
-const NO_BEARING: &[&str] = &[
-    "Architectures",
-    "AssumeRolePolicyDocument",
-    "AutoPublishAlias",
-    "Code",
-    "CodeSigningConfigArn",
-    "CodeUri",
-    "DeadLetterConfig",
-    "DeadLetterQueue",
-    "Description",
-    "EphemeralStorage",
-    "EventInvokeConfig",
-    "Events",
-    "FunctionName",
-    "FunctionUrlConfig",
-    "Handler",
-    "ImageConfig",
-    "ImageUri",
-    "InlineCode",
-    "KmsKeyArn",
-    "Layers",
-    "LoggingConfig",
-    "PackageType",
-    "PermissionsBoundary",
-    "Policies",
-    "PropagateTags",
-    "Role",
-    "RolePath",
-    "Runtime",
-    "RuntimeManagementConfig",
-    "Tags",
-    "Tracing",
-    "TracingConfig",
-    "VersionDescription",
-];
-
-/// A function and the mapping that invokes it.
-struct Found<'a> {
-    /// Name of the function's resource.
-    name: &'a str,
-    function: &'a Node,
-    mapping: &'a Node,
-    /// Path of the mapping's properties.
-    path: String,
+/// A template with its parameters and conditions filled in.
+#[derive(Clone, Debug)]
+pub struct Template {
+    file: String,
+    written: Node,
+    resolved: Node,
+    given: Given,
 }
 
-/// Reads the function with an SQS event, its mapping and its queue.
-pub(super) fn read(documents: &[Node], scenario: &mut Scenario, reader: &mut Reader) {
-    let Some(template) = documents.iter().find(|document| document.get("Resources").is_some()) else {
-        return reader.mistake_in_all("there are no Resources in it: it is no SAM or CloudFormation template");
-    };
-    let Some(resolved) = template.get("Resources").and_then(|resources| resolve(resources, template)) else { return };
-    let made = resolved.entries().iter().filter(|(_, resource)| is_made(resource, template));
-    let resources: &[_] = &made.cloned().collect::<Vec<_>>();
-    let found = find(resources);
-    let Some(first) = found.first() else {
-        return reader.mistake_in_all("no function in it has an event of type SQS, or an event source mapping");
-    };
-    for other in &found[1..] {
-        let what = format_args!("{}: only {} is read, the first function with a queue", other.path, first.name);
-        reader.warn(other.mapping.line, what);
-    }
-    let globals = template.at(&["Globals", "Function"]).and_then(|globals| resolve(globals, template));
-    read_function(first, globals.as_ref(), scenario, reader);
-    let queue = read_mapping(first, scenario, reader);
-    match queue.and_then(|name| resources.iter().find(|(resource, _)| *resource == name)) {
-        Some((name, queue)) => read_queue(name, queue, scenario, reader),
-        None => reader.warn(first.mapping.line, "the queue is in no resource of this template; the scenario's is used"),
-    }
-    for (field, what) in scenario.lambda.mapping.mistakes() {
-        reader.mistake(first.mapping.line, format_args!("{}.{field}: {what}", first.path));
-    }
+/// What a template says of the consumer of a queue.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    /// The function that was asked for, or the first with a queue.
+    pub function: Option<Function>,
+    /// Every queue.
+    pub queues: Vec<Queue>,
+    /// What is wrong, with its line.
+    pub mistakes: Vec<Remark>,
 }
 
-fn find(resources: &[(String, Node)]) -> Vec<Found<'_>> {
-    let mut found = Vec::new();
-    let kind = |node: &Node| node.get("Type").and_then(Node::text).unwrap_or_default().to_owned();
-    for (name, resource) in resources {
-        match kind(resource).as_str() {
-            "AWS::Serverless::Function" => {
-                for (event, node) in resource.at(&["Properties", "Events"]).map(Node::entries).unwrap_or_default() {
-                    if let ("SQS", Some(mapping)) = (kind(node).as_str(), node.get("Properties")) {
-                        let path = format!("{name}.Events.{event}");
-                        found.push(Found { name, function: resource, mapping, path });
-                    }
-                }
-            }
-            "AWS::Lambda::EventSourceMapping" => {
-                let Some(mapping) = resource.get("Properties") else { continue };
-                let source = mapping.get("EventSourceArn").and_then(resource_of);
-                let other =
-                    |(name, node): &&(String, Node)| Some(name.as_str()) == source && kind(node) != "AWS::SQS::Queue";
-                if resources.iter().any(|resource| other(&resource)) {
-                    continue;
-                }
-                let target = mapping.get("FunctionName").and_then(resource_of).unwrap_or_default();
-                if let Some((function, node)) = resources.iter().find(|(name, _)| name == target) {
-                    found.push(Found { name: function, function: node, mapping, path: name.clone() });
-                }
-            }
-            _ => {}
+impl Template {
+    /// Reads a template; `file` is how mistakes call it.
+    ///
+    /// # Errors
+    /// It is no YAML, no template, or has no parameter of a given name.
+    pub fn read(file: &str, text: &str, given: &Given) -> Result<Self, ManifestError> {
+        let documents = Node::documents(file, text)?;
+        let refused = |what: String| ManifestError(vec![format!("{file}: {what}")]);
+        let written = documents.into_iter().find(|document| document.get("Resources").is_some());
+        let written = written.ok_or_else(|| {
+            refused("there are no Resources in it: it is no SAM or CloudFormation template".to_owned())
+        })?;
+        let declared = written.get("Parameters").map(Node::entries).unwrap_or_default();
+        let known = |name: &str| {
+            let dynamic = || text.contains("{{resolve:") && text.contains(&format!(":{name}"));
+            name.starts_with("AWS::") || declared.iter().any(|(parameter, _)| parameter == name) || dynamic()
+        };
+        if let Some(unknown) = given.parameters().into_keys().find(|name| !known(name)) {
+            let names: Vec<&str> = declared.iter().map(|(name, _)| name.as_str()).collect();
+            let names =
+                if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+            return Err(refused(format!("--parameter {unknown}: the template has no such parameter: {names}")));
         }
+        Ok(Self::of(file, written, given))
     }
-    found
+
+    /// A template as it is in memory: its mistakes have no lines.
+    pub fn from_json(template: &Value, given: &Given) -> Self {
+        Self::of("template", Node::from_json(0, template), given)
+    }
+
+    fn of(file: &str, written: Node, given: &Given) -> Self {
+        let resolved = Resolver { template: &written, given: given.parameters() }.whole();
+        Self { file: file.to_owned(), resolved, given: given.clone(), written }
+    }
+
+    /// The template as JSON, as a deployment with its parameters would see it: references to resources in their long form.
+    pub fn to_json(&self) -> Value {
+        self.resolved.to_json()
+    }
+
+    /// The file, as it was named.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line of a field of a resource, or of what it belongs into.
+    pub(crate) fn line(&self, resource: &str, path: &str) -> u64 {
+        self.resolved.line_at(["Resources", resource].into_iter().chain(path.split('/')))
+    }
+
+    /// The line of a field of the function that is read, of its mapping, or of what Globals say of it.
+    pub(crate) fn line_of_function(&self, function: &Function, path: &str) -> u64 {
+        let mapping = self.places().map(|(_, keys)| keys).unwrap_or_default();
+        let mapping: Vec<&str> = mapping.iter().map(String::as_str).collect();
+        let below = |parent: &[&str]| {
+            let steps: Vec<&str> = parent.iter().copied().chain(path.split('/')).collect();
+            self.resolved.at(&steps).map(|node| node.line)
+        };
+        let written = below(&["Resources", &function.name, "Properties"]).or_else(|| below(&mapping));
+        written.or_else(|| below(&["Globals", "Function"])).unwrap_or_else(|| self.line(&function.name, "Properties"))
+    }
+
+    /// The function that a queue invokes, every queue, and what is wrong with them.
+    pub(crate) fn consumer(&self) -> Consumer {
+        let mut reader = Reader::new(&self.file);
+        parameters::check(&self.resolver(), &mut reader);
+        let resources = self.resources();
+        let function = self.invoked(resources, &mut reader).map(|invoked| self.function(&invoked, &mut reader));
+        let own = function.as_ref().and_then(|function| function.queue.as_ref()).map(|queue| queue.name.clone());
+        let mut queues: Vec<Queue> = function.iter().filter_map(|function| function.queue.clone()).collect();
+        for (name, resource) in resources.iter().filter(|(_, node)| event_source::kind(node) == "AWS::SQS::Queue") {
+            if Some(name) != own.as_ref() {
+                queues.push(queue::read(name, resource, &mut reader));
+            }
+        }
+        queues.sort_by(|a, b| a.name.cmp(&b.name));
+        Consumer { function, queues, mistakes: reader.mistakes }
+    }
+
+    /// Name of the function that is read, and the keys down to the properties of its mapping.
+    pub(crate) fn places(&self) -> Option<(String, Vec<String>)> {
+        let invoked = self.invoked(self.resources(), &mut Reader::new(&self.file))?;
+        let keys: &[&str] = match invoked.event {
+            event_source::MappingPlace::Own(event) => {
+                &["Resources", invoked.name, "Properties", "Events", event, "Properties"]
+            }
+            event_source::MappingPlace::Resource(name) => &["Resources", name, "Properties"],
+        };
+        Some((invoked.name.to_owned(), keys.iter().map(|key| (*key).to_owned()).collect()))
+    }
+
+    pub(super) fn resolver(&self) -> Resolver<'_> {
+        Resolver { template: &self.written, given: self.given.parameters() }
+    }
+
+    fn resources(&self) -> &[(String, Node)] {
+        self.resolved.get("Resources").map(Node::entries).unwrap_or_default()
+    }
+
+    /// The function that was asked for, or the first with a queue.
+    fn invoked<'a>(&'a self, resources: &'a [(String, Node)], reader: &mut Reader) -> Option<InvokedFunction<'a>> {
+        for (name, resource) in resources.iter().filter(|(name, _)| name.starts_with("Fn::")) {
+            let what = "is worked out when the template is deployed: give the processed template (aws cloudformation get-template)";
+            reader.mistake(resource.line, format_args!("Resources.{name} {what}"));
+        }
+        let found = event_source::invoked(resources, reader);
+        let named = |name: &String| found.iter().position(|invoked| event_source::is_called(invoked, name));
+        let at = self.given.template_function.as_ref().map_or(Some(0), named);
+        let (Some(at), Some(first)) = (at, found.first()) else {
+            if let Some(name) = &self.given.template_function {
+                let names: Vec<&str> = found.iter().map(|invoked| invoked.name).collect();
+                let have = if names.is_empty() {
+                    "none has one".to_owned()
+                } else {
+                    format!("write one of {}", names.join(", "))
+                };
+                reader.mistake_in_all(format_args!(
+                    "--template-function {name}: no function of that name has a queue: {have}"
+                ));
+            }
+            return None;
+        };
+        let taken = found.get(at).unwrap_or(first);
+        if self.given.template_function.is_none() {
+            for other in &found[1..] {
+                let other_function = if other.name == taken.name {
+                    String::new()
+                } else {
+                    format!(" (--template-function {} takes the other)", other.name)
+                };
+                let what = format_args!(
+                    "{}: only {} is read, the first function with a queue{other_function}",
+                    other.path(),
+                    taken.name
+                );
+                reader.warn(other.mapping.line, what);
+            }
+        }
+        Some(*taken)
+    }
+
+    /// A function with its mapping and its queue.
+    fn function(&self, invoked: &InvokedFunction, reader: &mut Reader) -> Function {
+        let resources = self.resources();
+        let resolver = self.resolver();
+        let found = event_source::queue_of(invoked.mapping, resources);
+        let mapping = match invoked.event {
+            event_source::MappingPlace::Own(_) => None,
+            event_source::MappingPlace::Resource(name) => resources.iter().find(|(resource, _)| resource == name),
+        };
+        let parts = [(invoked.name, invoked.function)].into_iter().chain(found);
+        for (name, resource) in parts.chain(mapping.map(|(name, node)| (name.as_str(), node))) {
+            if let Err(why) = resolver.is_made(resource) {
+                reader.unknown(resource.line, &format!("the condition of {name}"), &why);
+            }
+        }
+        let queue = found.map(|(name, resource)| queue::read(name, resource, reader));
+        function::read(invoked, self.resolved.at(&["Globals", "Function"]), queue, reader)
+    }
 }
 
-/// The resource that a reference names: `Jobs` for `Jobs`, `Jobs.Arn` and `${Jobs.Arn}`.
-fn resource_of(node: &Node) -> Option<&str> {
-    node.text()?.trim_start_matches("${").split(['.', '}']).next()
-}
-
-fn read_function(found: &Found, globals: Option<&Node>, scenario: &mut Scenario, reader: &mut Reader) {
+/// Reads the function that a queue invokes, its mapping and its queue into a scenario.
+pub(super) fn read(template: &Template, scenario: &mut Scenario, reader: &mut Reader) {
+    parameters::check(&template.resolver(), reader);
+    let Some(invoked) = template.invoked(template.resources(), reader) else {
+        if reader.mistakes.is_empty() {
+            reader.mistake_in_all("no function in it has an event of type SQS, or an event source mapping");
+        }
+        return;
+    };
+    let function = template.function(&invoked, reader);
     let lambda = &mut scenario.lambda;
-    (lambda.memory_mb, lambda.timeout) = (128, Duration::from_secs(3));
-    (lambda.reserved_concurrency, lambda.managed) = (None, None);
-    let empty = Node { line: found.function.line, tag: None, tree: Tree::Null };
-    let own = found.function.get("Properties").unwrap_or(&empty);
-    for (node, path) in globals.map(|node| (node, "Globals.Function")).into_iter().chain([(own, found.name)]) {
-        let mut fields = reader.fields(node, path);
-        fields.number(reader, "MemorySize", &mut lambda.memory_mb);
-        fields.seconds(reader, "Timeout", &mut lambda.timeout);
-        if let Some(environment) = fields.take("Environment") {
-            let variables = environment.get("Variables").map(Node::entries).unwrap_or_default();
-            for (name, value) in variables {
-                let path = format!("{path}.Environment.Variables.{name}");
-                match name.as_str() {
-                    "FUNCTION_CONCURRENCY" => {
-                        let number = reader.parse(value, &path, "a whole number, 1 or more");
-                        lambda.in_host_concurrency = number.unwrap_or(lambda.in_host_concurrency);
-                    }
-                    "DEADLINE_MARGIN_MS" => {
-                        if let Some(margin) = reader.parse(value, &path, "a number of milliseconds") {
-                            lambda.deadline_margin = Duration::from_millis(margin);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        lambda.reserved_concurrency =
-            fields.parsed(reader, "ReservedConcurrentExecutions", "a whole number").or(lambda.reserved_concurrency);
-        if let Some(mut config) = fields.fields(reader, "CapacityProviderConfig") {
-            let nested = config.fields(reader, "LambdaManagedInstancesCapacityProviderConfig");
-            let managed = lambda.managed.get_or_insert_default();
-            read_managed(nested.unwrap_or(config), managed, lambda.memory_mb, reader);
-        }
-        if let Some(mut config) = fields.fields(reader, "FunctionScalingConfig") {
-            let managed = lambda.managed.get_or_insert_default();
-            config.number(reader, "MinExecutionEnvironments", &mut managed.min_environments);
-            config.number(reader, "MaxExecutionEnvironments", &mut managed.max_environments);
-            config.rest(reader, &[]);
-        }
-        fields.rest(reader, NO_BEARING);
-    }
-    if lambda.reserved_concurrency == Some(0) {
-        let what = "ReservedConcurrentExecutions: 0 switches the function off";
-        reader.mistake(found.function.line, format_args!("{}.{what}", found.name));
+    let ramp = lambda.mapping.ramp;
+    let own = twinscale::FunctionConfig::default();
+    let backoff = twinscale::Backoff::default();
+    lambda.memory_mb = function.memory_mb;
+    lambda.timeout = function.timeout;
+    lambda.reserved_concurrency = function.reserved_concurrency;
+    lambda.managed = function.managed;
+    lambda.in_host_concurrency = function.in_host_concurrency.unwrap_or(own.concurrency as u32);
+    lambda.deadline_margin = function.deadline_margin.unwrap_or(own.deadline_margin);
+    lambda.backoff_base = function.backoff_base.unwrap_or(backoff.base);
+    lambda.backoff_max = function.backoff_max.unwrap_or(backoff.max);
+    lambda.mapping = twinscale_scaling::event_source::MappingSettings { ramp, ..function.mapping };
+    let Some(queue) = function.queue else {
+        let what = "the queue is in no resource of this template: visibility timeout, retention and redrive are the scenario's";
+        return reader.warn(invoked.mapping.line, format_args!("{}: {what}", invoked.path()));
+    };
+    lambda.visibility_timeout = queue.visibility;
+    (scenario.queue.retention, scenario.queue.fifo) = (queue.retention, queue.fifo);
+    scenario.queue.max_receive_count = queue.max_receive_count.unwrap_or(MOST_RECEIVES);
+    if queue.max_receive_count.is_none() {
+        let what = "has no RedrivePolicy: what fails is received again until its retention ends";
+        reader.warn(queue.line, format_args!("{} {what}; modelled as maxReceiveCount {MOST_RECEIVES}", queue.name));
     }
 }
 
-/// A function on Managed Instances; SAM and CloudFormation nest it differently.
-fn read_managed(mut config: Fields, managed: &mut Managed, memory_mb: u32, reader: &mut Reader) {
-    managed.max_concurrency =
-        config.parsed(reader, "PerExecutionEnvironmentMaxConcurrency", "a whole number, 1 to 1600");
-    // 2 GiB a vCPU is the least, and the default.
-    let ratio = config.parsed(reader, "ExecutionEnvironmentMemoryGiBPerVCpu", "2, 4 or 8").unwrap_or(2.0);
-    managed.vcpu = f64::from(memory_mb) / 1024.0 / ratio;
-    config.rest(reader, &["Arn", "CapacityProviderArn"]);
-}
-
-/// Reads the mapping, and returns the name of its queue's resource.
-fn read_mapping(found: &Found, scenario: &mut Scenario, reader: &mut Reader) -> Option<String> {
-    let ramp = scenario.lambda.mapping.ramp;
-    let mut new = event_source::Settings { ramp, ..event_source::Settings::default() };
-    let mut fields: Fields = reader.fields(found.mapping, &found.path);
-    let queue = fields.take("Queue").or_else(|| fields.take("EventSourceArn")).and_then(resource_of);
-    let queue = queue.map(str::to_owned);
-    fields.number(reader, "BatchSize", &mut new.batch_size);
-    fields.seconds(reader, "MaximumBatchingWindowInSeconds", &mut new.window);
-    if let Some(types) = fields.take("FunctionResponseTypes") {
-        let reports = |node: &Node| node.text() == Some("ReportBatchItemFailures");
-        new.report_batch_item_failures = types.elements().iter().any(reports);
-    }
-    if let Some(mut config) = fields.fields(reader, "ScalingConfig") {
-        new.maximum_concurrency = config.parsed(reader, "MaximumConcurrency", "a number from 2 to 1000");
-        config.rest(reader, &[]);
-    }
-    if let Some(mut config) = fields.fields(reader, "ProvisionedPollerConfig") {
-        let mut provisioned = event_source::Provisioned::default();
-        config.number(reader, "MinimumPollers", &mut provisioned.minimum_pollers);
-        config.number(reader, "MaximumPollers", &mut provisioned.maximum_pollers);
-        config.rest(reader, &[]);
-        new.provisioned = Some(provisioned);
-    }
-    if let Some(node) = fields.take("Enabled").filter(|node| node.text() == Some("false")) {
-        reader.warn(node.line, format_args!("{}.Enabled is false; the model runs it all the same", found.path));
-    }
-    fields.rest(reader, &["FunctionName", "KmsKeyArn", "MetricsConfig", "Tags"]);
-    scenario.lambda.mapping = new;
-    queue
-}
-
-fn read_queue(name: &str, queue: &Node, scenario: &mut Scenario, reader: &mut Reader) {
-    let Some(properties) = queue.get("Properties") else { return };
-    let mut fields = reader.fields(properties, name);
-    // SQS's own defaults.
-    let (mut visibility, mut retention) = (Duration::from_secs(30), Duration::from_secs(345_600));
-    fields.seconds(reader, "VisibilityTimeout", &mut visibility);
-    fields.seconds(reader, "MessageRetentionPeriod", &mut retention);
-    (scenario.lambda.visibility_timeout, scenario.queue.retention) = (visibility, retention);
-    let mut fifo = false;
-    fields.switch(reader, "FifoQueue", &mut fifo);
-    scenario.queue.fifo = fifo;
-    match fields.fields(reader, "RedrivePolicy") {
-        Some(mut redrive) => redrive.number(reader, "maxReceiveCount", &mut scenario.queue.max_receive_count),
-        None => reader.warn(queue.line, format_args!("{name} has no RedrivePolicy; the scenario's is used")),
-    }
-    for name in ["DelaySeconds", "ReceiveMessageWaitTimeSeconds", "FifoThroughputLimit"] {
-        if let Some(node) = fields.take(name) {
-            reader.warn(node.line, format_args!("{} is not covered by the model", fields.path_of(name)));
-        }
-    }
-}
+/// The most receives that a redrive policy may allow.
+const MOST_RECEIVES: u32 = 1000;
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::Manifest;
+    use super::super::{Given, Manifest};
     use crate::scenario::Scenario;
 
     fn read(text: &str) -> Result<(Scenario, Vec<String>), String> {
         let mut scenario = Scenario::default();
-        let warnings = scenario.take_manifest(Manifest::Template, "t.yaml", text).map_err(|e| e.to_string())?;
+        let warnings =
+            scenario.take_manifest(Manifest::Template, "t.yaml", text, &Given::default()).map_err(|e| e.to_string())?;
         Ok((scenario, warnings))
     }
 
@@ -297,7 +299,10 @@ mod tests {
             )
         };
         for (text, named) in [
-            (function("BatchSize: !Ref N"), "t.yaml, line 6: F.Events.Q.BatchSize: !Ref N has no value here"),
+            (
+                function("BatchSize: !Ref N"),
+                "t.yaml, line 6: F.Events.Q.BatchSize has no value here: the parameter N has no default: write --parameter N=VALUE",
+            ),
             (function("BatchSize: 100"), "MaximumBatchingWindowInSeconds: a BatchSize above 10"),
             ("Resources: {Q: {Type: AWS::SQS::Queue}}".to_owned(), "t.yaml: no function in it"),
             ("a: 1".to_owned(), "t.yaml: there are no Resources in it"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Given;
 use super::Manifest::{self, Deployment, ScaledObject, Template};
 use crate::scenario::Scenario;
 use twinscale_scaling::event_source::Provisioned;
@@ -11,7 +12,9 @@ use twinscale_scaling::scaled_job::Strategy;
 /// Reads a file that must be good, and must give just these warnings, each known by its line and a part of it.
 fn read(kind: Manifest, text: &str, warnings: &[(u64, &str)]) -> Scenario {
     let mut scenario = Scenario::default();
-    let seen = scenario.take_manifest(kind, "f.yaml", text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let seen = scenario
+        .take_manifest(kind, "f.yaml", text, &Given::default())
+        .unwrap_or_else(|error| panic!("{error}\n{text}"));
     assert_eq!(seen.len(), warnings.len(), "{seen:#?}");
     for (line, part) in warnings {
         let start = format!("f.yaml, line {line}: ");
@@ -22,7 +25,7 @@ fn read(kind: Manifest, text: &str, warnings: &[(u64, &str)]) -> Scenario {
 
 fn refused(kind: Manifest, text: &str) -> String {
     let mut scenario = Scenario::default();
-    scenario.take_manifest(kind, "f.yaml", text).expect_err(text).to_string()
+    scenario.take_manifest(kind, "f.yaml", text, &Given::default()).expect_err(text).to_string()
 }
 
 const SQS: &str =
@@ -53,11 +56,13 @@ fn triggers_of_other_kinds_are_named() {
 }
 
 #[test]
-fn two_queues_are_one_in_the_model() {
+fn of_two_queues_the_first_is_read() {
     let other = SQS.replace("/1/jobs", "/1/mails");
     let text = scaled_object(&format!("  triggers:\n  - {{type: {SQS}}}}}\n  - {{type: {other}}}}}\n"));
-    let scenario = read(ScaledObject, &text, &[(7, "spec.triggers[1] is of another queue")]);
-    assert_eq!(scenario.eks.keda.triggers.len(), 2);
+    let what = "counts https://sqs.us-east-1.amazonaws.com/1/mails, another queue: it was left out, and only \
+                https://sqs.us-east-1.amazonaws.com/1/jobs is compared";
+    let scenario = read(ScaledObject, &text, &[(7, what)]);
+    assert_eq!(scenario.eks.keda.triggers.len(), 1);
 }
 
 #[test]
@@ -144,7 +149,8 @@ fn several_documents_a_list_and_annotations() {
 fn a_scaled_job_with_its_pod() {
     let text = format!(
         "kind: ScaledJob\nspec:\n  jobTargetRef:\n    backoffLimit: 4\n    parallelism: 2\n    template:\n      spec:\n        restartPolicy: Never\n        \
-         containers: [{{name: w, env: [{{name: CONCURRENCY, value: \"3\"}}], resources: {{limits: {{cpu: 500m, memory: 128Mi}}}}}}]\n  \
+         containers: [{{name: w, env: [{{name: CONCURRENCY, value: \"3\"}}, {{name: EXIT_WHEN_IDLE_SECS, value: \"60\"}}], \
+         resources: {{requests: {{cpu: 500m, memory: 128Mi}}, limits: {{cpu: 500m, memory: 128Mi}}}}}}]\n  \
          pollingInterval: 10\n  maxReplicaCount: 40\n  successfulJobsHistoryLimit: 2\n  rollout: {{strategy: gradual}}\n  \
          scalingStrategy: {{strategy: custom, customScalingQueueLengthDeduction: 1, customScalingRunningJobPercentage: \"0.5\"}}\n  \
          triggers:\n  - {{type: {SQS}, queueLength: \"2\"}}}}\n"
@@ -156,7 +162,9 @@ fn a_scaled_job_with_its_pod() {
         (10, Some(40), 2)
     );
     assert_eq!(job.strategy, Strategy::Custom { deduction: 1, running_share: 0.5 });
-    assert_eq!((eks.pod.concurrency, eks.pod.cpu_limit), (3, 0.5));
+    assert_eq!((eks.pod.concurrency, eks.pod.cpu_limit, eks.pod.exit_when_idle.as_secs()), (3, 0.5, 60));
+    let endless = text.replace("EXIT_WHEN_IDLE_SECS", "LATER");
+    read(ScaledObject, &endless, &[(5, "parallelism"), (8, "EXIT_WHEN_IDLE_SECS is not set")]);
     let unparsable = text.replace("\"0.5\"", "half");
     assert_eq!(
         read(ScaledObject, &unparsable, &[(5, "parallelism")]).eks.job.expect("a job").strategy,
@@ -170,7 +178,7 @@ fn a_rendered_kustomization_with_its_config_map() {
          kind: Deployment\nspec:\n  replicas: 1\n  selector: {}\n  template:\n    spec:\n      initContainers: [{name: migrate}]\n      containers:\n      - name: worker\n        \
          envFrom:\n        - configMapRef: {name: settings-8f2k}\n        - secretRef: {name: keys}\n        env:\n        - {name: PREFETCH, value: \"0\"}\n        \
          - name: WAIT_TIME_SECS\n          valueFrom: {configMapKeyRef: {name: other, key: wait}}\n        lifecycle: {preStop: {exec: {command: [sleep, \"5\"]}}}\n        \
-         readinessProbe: {initialDelaySeconds: 15}\n        resources: {limits: {cpu: 2, memory: 512Mi}}\n";
+         readinessProbe: {initialDelaySeconds: 15}\n        resources: {requests: {cpu: 2, memory: 512Mi}, limits: {cpu: 2, memory: 512Mi}}\n";
     let pod = read(
         Deployment,
         text,
@@ -191,7 +199,7 @@ fn a_rendered_kustomization_with_its_config_map() {
 fn of_several_deployments_the_one_with_the_worker_s_settings_is_read() {
     let pod = |env: &str| {
         format!(
-            "kind: Deployment\nspec:\n  template:\n    spec:\n      containers: [{{name: c, env: [{env}], resources: {{limits: {{cpu: 1}}}}}}]\n"
+            "kind: Deployment\nspec:\n  template:\n    spec:\n      containers: [{{name: c, env: [{env}], resources: {{requests: {{cpu: 1, memory: 1Gi}}, limits: {{cpu: 1, memory: 1Gi}}}}}}]\n"
         )
     };
     let text = format!("{}---\n{}", pod("{name: PORT, value: \"80\"}"), pod("{name: CONCURRENCY, value: \"33\"}"));

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::guard;
-use super::runtime_api::{Answer, Phase, RuntimeApi};
+use super::runtime_api::{InvocationAnswer, Phase, RuntimeApi};
 use twinscale_sqs::clock::Clock;
 
 /// Lambda gives initialisation 10 s. Not divided by the speed: a process starts no faster in a fast run.
@@ -110,7 +110,7 @@ impl Settings {
 
 /// Why an invocation brought no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum InvocationFailure {
     /// The environment did not come up.
     #[error("initialisation failed: {0}")]
     Init(String),
@@ -134,7 +134,7 @@ pub enum Failure {
 }
 
 /// A process that has initialised and serves invocations.
-pub struct Environment {
+pub struct ExecutionEnvironment {
     api: RuntimeApi,
     pid: u32,
     log: Option<PathBuf>,
@@ -145,14 +145,14 @@ pub struct Environment {
     _process: AbortOnDropHandle<()>,
 }
 
-impl Environment {
+impl ExecutionEnvironment {
     /// Starts the process and waits until it asks for its first invocation.
     ///
     /// # Errors
-    /// [`Failure::Init`] when it cannot be started, ends, reports an initialisation error, or takes longer than 10 s.
-    pub async fn start(settings: &Arc<Settings>) -> Result<Self, Failure> {
+    /// [`InvocationFailure::Init`] when it cannot be started, ends, reports an initialisation error, or takes longer than 10 s.
+    pub async fn start(settings: &Arc<Settings>) -> Result<Self, InvocationFailure> {
         let program = settings.program.display();
-        let unstarted = |error| Failure::Init(format!("{program} could not be started: {error}"));
+        let unstarted = |error| InvocationFailure::Init(format!("{program} could not be started: {error}"));
         let api = RuntimeApi::bind(settings.arn()).await.map_err(unstarted)?;
         let stream = Uuid::new_v4().simple().to_string();
         let log = settings.logs.as_ref().map(|folder| folder.join(format!("{}-{stream}.log", settings.name)));
@@ -161,7 +161,9 @@ impl Environment {
             .command(&api, &stream, log.as_deref())
             .and_then(|mut command| command.spawn())
             .map_err(unstarted)?;
-        let pid = child.id().unwrap_or_default();
+        let Some(pid) = child.id() else {
+            return Err(InvocationFailure::Init(format!("{program} ended at once")));
+        };
         let exited = api.exit_reporter();
         let watched = guard::watch(pid);
         let process = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -176,10 +178,12 @@ impl Environment {
         let reached = settled.map(|phase| phase.map_or(Phase::Initializing, |phase| phase.clone()));
         match reached {
             Ok(Phase::Ready) => {}
-            Ok(Phase::InitError(how)) => return Err(Failure::Init(how)),
-            Ok(Phase::Exited(how)) => return Err(Failure::Init(format!("{program} ended: {how}"))),
+            Ok(Phase::InitError(how)) => return Err(InvocationFailure::Init(how)),
+            Ok(Phase::Exited(how)) => return Err(InvocationFailure::Init(format!("{program} ended: {how}"))),
             Ok(Phase::Initializing) | Err(_) => {
-                return Err(Failure::Init(format!("{program} asked for no invocation within {INIT_LIMIT:?}")));
+                return Err(InvocationFailure::Init(format!(
+                    "{program} asked for no invocation within {INIT_LIMIT:?}"
+                )));
             }
         }
         Ok(Self { api, pid, log, init: began.elapsed(), settings: settings.clone(), _process: process })
@@ -208,24 +212,24 @@ impl Environment {
     /// Invokes the function and waits for its answer. Returns the request id too.
     ///
     /// # Errors
-    /// Any [`Failure`] but `Init`. After [`Failure::TimedOut`] the environment must be dropped, which kills it;
+    /// Any [`InvocationFailure`] but `Init`. After [`InvocationFailure::TimedOut`] the environment must be dropped, which kills it;
     /// Lambda does not reuse it either.
-    pub async fn invoke(&self, event: Bytes) -> (String, Result<Bytes, Failure>) {
+    pub async fn invoke(&self, event: Bytes) -> (String, Result<Bytes, InvocationFailure>) {
         let limit = self.settings.clock.real(self.settings.timeout);
         let (request_id, answered) = self.api.invoke(event, SystemTime::now() + limit);
         let mut phase = self.api.phase();
         let result = tokio::select! {
             biased;
             answer = answered => match answer {
-                Ok(Answer::Response(body)) => Ok(body),
-                Ok(Answer::Error { kind, message }) => Err(Failure::Function { kind, message }),
-                Err(_) => Err(Failure::Crashed("the Runtime API was closed".to_owned())),
+                Ok(InvocationAnswer::Response(body)) => Ok(body),
+                Ok(InvocationAnswer::Error { kind, message }) => Err(InvocationFailure::Function { kind, message }),
+                Err(_) => Err(InvocationFailure::Crashed("the Runtime API was closed".to_owned())),
             },
-            gone = phase.wait_for(|phase| *phase != Phase::Ready) => Err(Failure::Crashed(match gone.as_deref() {
+            gone = phase.wait_for(|phase| *phase != Phase::Ready) => Err(InvocationFailure::Crashed(match gone.as_deref() {
                 Ok(Phase::Exited(how) | Phase::InitError(how)) => how.clone(),
                 _ => "unknown".to_owned(),
             })),
-            () = tokio::time::sleep(limit) => Err(Failure::TimedOut(self.settings.timeout)),
+            () = tokio::time::sleep(limit) => Err(InvocationFailure::TimedOut(self.settings.timeout)),
         };
         (request_id, result)
     }

@@ -1,7 +1,7 @@
 //! The event source mapping: polls the queue, invokes the function with batches, deletes what it finished.
 //!
 //! ```text
-//! policy ─► limit ─► pollers: receive ─► event ─► Function::invoke ─► kept ─► delete
+//! policy ─► limit ─► pollers: receive ─► event ─► DeployedFunction::invoke ─► kept ─► delete
 //! ```
 //!
 //! Each concurrent batch is one poller, which polls again when its batch is settled: five of them at first, as many as
@@ -11,7 +11,7 @@ pub mod event;
 pub mod partial;
 pub mod poll;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,14 +21,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::environment::Failure;
-use super::lambda::Function;
+use super::environment::InvocationFailure;
+use super::lambda::DeployedFunction;
 use super::timeline;
 use partial::{Kept, kept};
-use poll::{Queue, Received};
-use twinscale_scaling::event_source::{EventSource, Settings};
+use poll::{PolledQueue, Received};
+use twinscale_scaling::estimates::Estimates;
+use twinscale_scaling::event_source::{EventSource, MappingSettings};
 use twinscale_scaling::{Counts, Decision, Observation, Policy};
 use twinscale_sqs::clock::Clock;
+use twinscale_work::{Wait, mix};
 
 /// The long poll of Lambda's pollers, on the wire.
 const WAIT_SECS: u64 = 20;
@@ -42,11 +44,17 @@ pub struct Source {
     /// Its ARN, as the records carry it.
     pub queue_arn: String,
     /// Batch size, window, partial responses, and how it scales.
-    pub settings: Settings,
+    pub settings: MappingSettings,
     /// Message groups of a FIFO queue.
     pub groups: Option<u32>,
     /// The function that is invoked.
-    pub function: Arc<Function>,
+    pub function: Arc<DeployedFunction>,
+    /// What the policy takes that is not published.
+    pub estimates: Estimates,
+    /// From a receive to the function's start.
+    pub delivery: Wait,
+    /// Chance of the deliveries.
+    pub seed: u64,
     /// The queue's counts, which the policy sees.
     pub counts: Arc<dyn Fn() -> Option<Counts> + Send + Sync>,
     /// Scenario time; the policy starts at its zero.
@@ -55,28 +63,30 @@ pub struct Source {
 
 /// A mapping that runs. Dropping it cancels its pollers, and with them their invocations.
 pub struct Mapping {
-    shared: Arc<Shared>,
+    shared: Arc<MappingShared>,
     stopping: CancellationToken,
     running: AbortOnDropHandle<()>,
 }
 
-struct Shared {
-    queue: Queue,
+struct MappingShared {
+    queue: PolledQueue,
     source: Source,
     policy: Mutex<EventSource>,
     limit: watch::Sender<u32>,
     under_way: AtomicU32,
+    begun: AtomicU64,
 }
 
 impl Mapping {
     /// Starts polling. What the policy decides goes to `decisions`, with the moment. Call it inside a Tokio runtime.
     pub fn start(source: Source, decisions: mpsc::UnboundedSender<(Duration, Decision)>) -> Self {
-        let policy = EventSource::new(source.settings.clone(), source.groups);
-        let shared = Arc::new(Shared {
-            queue: Queue::at(&source.queue_url),
+        let policy = EventSource::new(source.settings.clone(), source.groups, &source.estimates);
+        let shared = Arc::new(MappingShared {
+            queue: PolledQueue::at(&source.queue_url),
             limit: watch::Sender::new(policy.limit()),
             policy: Mutex::new(policy),
             under_way: AtomicU32::new(0),
+            begun: AtomicU64::new(0),
             source,
         });
         let stopping = CancellationToken::new();
@@ -103,7 +113,11 @@ impl Mapping {
 }
 
 /// Looks when the policy is due, and keeps as many pollers as it has ever allowed; those above the limit wait.
-async fn run(shared: Arc<Shared>, decisions: mpsc::UnboundedSender<(Duration, Decision)>, stopping: CancellationToken) {
+async fn run(
+    shared: Arc<MappingShared>,
+    decisions: mpsc::UnboundedSender<(Duration, Decision)>,
+    stopping: CancellationToken,
+) {
     let mut pollers = JoinSet::new();
     let mut started = 0;
     loop {
@@ -128,7 +142,7 @@ async fn run(shared: Arc<Shared>, decisions: mpsc::UnboundedSender<(Duration, De
     while pollers.join_next().await.is_some() {}
 }
 
-async fn poll_for_ever(shared: Arc<Shared>, place: u32, stopping: CancellationToken) {
+async fn poll_for_ever(shared: Arc<MappingShared>, place: u32, stopping: CancellationToken) {
     let mut limit = shared.limit.subscribe();
     loop {
         let allowed = async { limit.wait_for(|limit| *limit > place).await.is_ok() };
@@ -148,7 +162,7 @@ async fn poll_for_ever(shared: Arc<Shared>, place: u32, stopping: CancellationTo
     }
 }
 
-impl Shared {
+impl MappingShared {
     fn policy(&self) -> std::sync::MutexGuard<'_, EventSource> {
         self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,13 +211,15 @@ impl Shared {
         for (event, count) in event::events(batch.iter().map(|message| event::record(message, &source.queue_arn))) {
             let (these, others) = rest.split_at(count);
             rest = others;
+            let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+            source.clock.sleep(source.delivery.drawn(mix(source.seed ^ mix(begun ^ 0x6465_6c69)))).await;
             self.under_way.fetch_add(1, Ordering::Relaxed);
             let invoked = source.function.invoke(Bytes::from(event)).await;
             let ids: Vec<_> = these.iter().map(|message| message.message_id.as_str()).collect();
             let kept = kept(&invoked.answer, &ids, source.settings.report_batch_item_failures);
             if let Kept::All(reason) = &kept {
                 tracing::warn!(request_id = invoked.request_id, reason, "the batch stays in the queue");
-                self.policy().failed(invoked.answer == Err(Failure::Throttled));
+                self.policy().failed(invoked.answer == Err(InvocationFailure::Throttled));
             }
             let finished = these.iter().filter(|message| match &kept {
                 Kept::None => true,
@@ -215,6 +231,8 @@ impl Shared {
             if undeleted > 0 {
                 tracing::warn!(undeleted, "messages that are finished will come again");
             }
+            // The poller and the concurrency are still taken; the environment itself is real, and idle already.
+            source.clock.sleep(Duration::from_secs_f64(source.estimates.batch_overhead_seconds)).await;
             self.under_way.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -21,9 +21,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
+use twinscale::unstable::http::accept;
 use uuid::Uuid;
 
-use super::lambda::Function;
+use super::lambda::DeployedFunction;
 use super::runtime_api::MAX_PAYLOAD;
 
 /// A function URL on the loopback interface; dropping it closes the port and every connection.
@@ -37,7 +38,7 @@ impl Front {
     ///
     /// # Errors
     /// When no port can be bound.
-    pub async fn bind(function: Arc<Function>) -> std::io::Result<Self> {
+    pub async fn bind(function: Arc<DeployedFunction>) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         Ok(Self { address, _server: AbortOnDropHandle::new(tokio::spawn(serve(listener, function))) })
@@ -49,12 +50,13 @@ impl Front {
     }
 }
 
-async fn serve(listener: TcpListener, function: Arc<Function>) {
+async fn serve(listener: TcpListener, function: Arc<DeployedFunction>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, peer)) = accepted else { continue };
+            stream = accept(&listener) => {
+                // A client that is gone already.
+                let Ok(peer) = stream.peer_addr() else { continue };
                 let function = function.clone();
                 let service = service_fn(move |request| answer(function.clone(), peer, request));
                 connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
@@ -65,7 +67,7 @@ async fn serve(listener: TcpListener, function: Arc<Function>) {
 }
 
 async fn answer(
-    function: Arc<Function>,
+    function: Arc<DeployedFunction>,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -147,7 +149,7 @@ fn headers(from: &HeaderMap) -> BTreeMap<&str, String> {
 /// What a function may answer in payload format 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct ProxyResponse {
     status_code: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -162,7 +164,7 @@ struct Answer {
 /// Turns a function's answer into HTTP. An answer without a status code is itself the body, as JSON, with status 200.
 pub fn response(answer: &Bytes) -> Response<Full<Bytes>> {
     // Only an object has a status code; serde would read a list as one, too.
-    let parsed = answer.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice::<Answer>(answer));
+    let parsed = answer.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice::<ProxyResponse>(answer));
     let Some(Ok(answer)) = parsed else {
         let mut whole = plain(StatusCode::OK, "");
         whole.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

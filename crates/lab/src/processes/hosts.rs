@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::environment;
-use super::pods::Template;
+use super::pods::PodTemplate;
 use super::service::{Served, ServiceError};
 use crate::scenario::{Lambda, Scenario};
 use twinscale_sqs::clock::Clock;
@@ -56,7 +56,7 @@ type Variables = Vec<(String, String)>;
 ///
 /// # Errors
 /// When the service's own variables contradict those of the run.
-pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Result<Template, ServiceError> {
+pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Result<PodTemplate, ServiceError> {
     let (eks, pod) = (&scenario.eks, &scenario.eks.pod);
     let mut variables = common(at, place, pod.wait_time);
     let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
@@ -67,6 +67,9 @@ pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Result<Template,
     set("RECEIVE_LINGER_MS", millis(pod.receive_linger));
     set("WAIT_TIME_SECS", pod.wait_time.as_secs().to_string());
     set("DELETE_LINGER_MS", millis(pod.delete_linger));
+    // What a retry waits is told to the queue, whose clock is fast already.
+    set("BACKOFF_BASE_SECS", pod.backoff_base.as_secs().to_string());
+    set("BACKOFF_MAX_SECS", pod.backoff_max.as_secs().to_string());
     set("DRAIN_BUDGET_MS", millis(pod.drain_budget));
     // 10 ms is the least that the worker takes.
     set(
@@ -87,7 +90,7 @@ pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Result<Template,
             place.bin_dir.join("twinscale-worker")
         }
     };
-    Ok(Template {
+    Ok(PodTemplate {
         name: "worker",
         program,
         variables,
@@ -100,11 +103,11 @@ pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Result<Template,
 }
 
 /// A worker that receives nothing: it only sends the load, and KEDA does not scale it.
-pub fn sender(at: &Address, place: &Place) -> Template {
+pub fn sender(at: &Address, place: &Place) -> PodTemplate {
     let mut variables = common(at, place, Duration::from_secs(20));
     variables.push(("RECEIVE".to_owned(), "off".to_owned()));
     variables.push(("SEND_LIMIT".to_owned(), "1000000".to_owned()));
-    Template {
+    PodTemplate {
         name: "sender",
         program: place.bin_dir.join("twinscale-worker"),
         variables,
@@ -124,6 +127,8 @@ pub fn function(scenario: &Scenario, at: &Address, place: &Place) -> Result<envi
     let lambda = &scenario.lambda;
     let mut variables = common(at, place, Duration::ZERO);
     let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
+    set("BACKOFF_BASE_SECS", lambda.backoff_base.as_secs().to_string());
+    set("BACKOFF_MAX_SECS", lambda.backoff_max.as_secs().to_string());
     set("FUNCTION_CONCURRENCY", lambda.in_host_concurrency.to_string());
     set("DEADLINE_MARGIN_MS", millis(lambda.deadline_margin, place.clock.speed()));
     let Some(service) = &place.service else {
@@ -143,6 +148,8 @@ pub fn function(scenario: &Scenario, at: &Address, place: &Place) -> Result<envi
 pub fn front(scenario: &Scenario, at: &Address, place: &Place) -> environment::Settings {
     let mut variables = common(at, place, Duration::ZERO);
     variables.push(("SEND_LIMIT".to_owned(), "1000000".to_owned()));
+    // Only this process calls it.
+    variables.push(("SEND_AUTH".to_owned(), "iam".to_owned()));
     // What the sender uses is no part of the comparison, so it may take its time.
     let patient = Lambda { timeout: Duration::from_secs(900).mul_f64(place.clock.speed()), ..scenario.lambda.clone() };
     settings(&patient, "lambda-http", variables, place)
@@ -164,7 +171,8 @@ fn settings(lambda: &Lambda, program: &str, variables: Variables, place: &Place)
 }
 
 fn common(at: &Address, place: &Place, wait: Duration) -> Variables {
-    let attempt_timeout = wait.div_f64(place.clock.speed()) + SLACK;
+    // Longer than the poll as the worker knows it, which is in seconds on the wire, whatever the speed of the queue's clock.
+    let attempt_timeout = wait + SLACK;
     [
         // Of SQS alone: a service of one's own may use other services of AWS.
         ("AWS_ENDPOINT_URL_SQS", at.endpoint.clone()),
@@ -188,6 +196,7 @@ fn work(work: &Work, cpu_limit: f64, speed: f64) -> Variables {
         ("WORK_SEED", work.seed.to_string()),
         // Retries wait as long as in the simulator.
         ("BACKOFF_SEED", work.seed.to_string()),
+        ("BACKOFF_SPEED", speed.to_string()),
         ("WORK_WAIT", String::from(work.wait.scaled(speed.recip()))),
         ("WORK_CPU", format_duration(work.cpu.div_f64(speed))),
         ("WORK_CPU_LIMIT", cpu_limit.to_string()),

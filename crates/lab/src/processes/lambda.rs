@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::environment::{Environment, Failure, Settings};
+use super::environment::{ExecutionEnvironment, InvocationFailure, Settings};
 use twinscale::unstable::metrics::HANDLER_SECONDS;
 
 /// One invocation, in scenario time.
@@ -20,7 +20,7 @@ pub struct Invoked {
     /// The AWS request id; empty when no environment came up.
     pub request_id: String,
     /// What the function answered.
-    pub answer: Result<Bytes, Failure>,
+    pub answer: Result<Bytes, InvocationFailure>,
     /// Initialisation, if this invocation started its environment.
     pub init: Option<Duration>,
     /// From handing the event over to the answer.
@@ -31,7 +31,7 @@ pub struct Invoked {
 
 /// What a function has used so far, in scenario time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct FunctionUsage {
     /// Invocations that have ended.
     pub invocations: u64,
     /// Those of them that failed: error, timeout, crash, initialisation.
@@ -44,7 +44,7 @@ pub struct Usage {
     pub billed: Duration,
 }
 
-impl Usage {
+impl FunctionUsage {
     /// Billed duration × memory, the unit of Lambda's price.
     pub fn gb_seconds(&self, memory_mb: u32) -> f64 {
         self.billed.as_secs_f64() * f64::from(memory_mb) / 1024.0
@@ -52,26 +52,26 @@ impl Usage {
 }
 
 /// A deployed function. Dropping it kills all its environments.
-pub struct Function {
+pub struct DeployedFunction {
     settings: Arc<Settings>,
-    state: Mutex<State>,
+    state: Mutex<FunctionState>,
     /// Places for invocations: the reserved concurrency.
     places: Semaphore,
     _reclaimer: AbortOnDropHandle<()>,
 }
 
 #[derive(Default)]
-struct State {
+struct FunctionState {
     /// Without work, the least recently used first.
-    idle: Vec<(Environment, Instant)>,
+    idle: Vec<(ExecutionEnvironment, Instant)>,
     /// Process ids of those with work.
     busy: BTreeSet<u32>,
-    usage: Usage,
+    usage: FunctionUsage,
     /// What environments have printed, those included that are gone.
     logs: Vec<PathBuf>,
 }
 
-impl Function {
+impl DeployedFunction {
     /// A function without environments; they start as invocations need them. Call it inside a Tokio runtime.
     pub fn new(settings: Settings) -> Arc<Self> {
         Arc::new_cyclic(|function: &Weak<Self>| {
@@ -93,7 +93,7 @@ impl Function {
     }
 
     /// What it has used so far.
-    pub fn usage(&self) -> Usage {
+    pub fn usage(&self) -> FunctionUsage {
         self.state().usage
     }
 
@@ -125,7 +125,7 @@ impl Function {
         let Ok(_place) = self.places.try_acquire() else {
             self.state().usage.throttled += 1;
             let (request_id, duration, billed) = Default::default();
-            return Invoked { request_id, answer: Err(Failure::Throttled), init: None, duration, billed };
+            return Invoked { request_id, answer: Err(InvocationFailure::Throttled), init: None, duration, billed };
         };
         let (environment, init) = match self.take_idle() {
             Some(environment) => (environment, None),
@@ -141,14 +141,14 @@ impl Function {
         let began = Instant::now();
         let (request_id, answer) = busy.environment().invoke(event).await;
         let duration = self.in_scenario_time(began.elapsed());
-        if !matches!(answer, Err(Failure::TimedOut(_))) {
+        if !matches!(answer, Err(InvocationFailure::TimedOut(_))) {
             busy.keep();
         }
         drop(busy);
         self.record(request_id, answer, init, duration)
     }
 
-    fn take_idle(&self) -> Option<Environment> {
+    fn take_idle(&self) -> Option<ExecutionEnvironment> {
         let mut state = self.state();
         while let Some((environment, _)) = state.idle.pop() {
             if environment.is_alive() {
@@ -158,12 +158,12 @@ impl Function {
         None
     }
 
-    async fn cold_start(&self) -> Result<Environment, (Failure, Duration)> {
+    async fn cold_start(&self) -> Result<ExecutionEnvironment, (InvocationFailure, Duration)> {
         self.settings.clock.sleep(self.settings.placement).await;
         self.state().usage.cold_starts += 1;
         let began = Instant::now();
-        let started = Environment::start(&self.settings).await;
-        if let Ok(log) = started.as_ref().map(Environment::log) {
+        let started = ExecutionEnvironment::start(&self.settings).await;
+        if let Ok(log) = started.as_ref().map(ExecutionEnvironment::log) {
             self.state().logs.extend(log.map(Path::to_owned));
         }
         started.map_err(|failure| (failure, self.in_scenario_time(began.elapsed())))
@@ -172,7 +172,7 @@ impl Function {
     fn record(
         &self,
         request_id: String,
-        answer: Result<Bytes, Failure>,
+        answer: Result<Bytes, InvocationFailure>,
         init: Option<Duration>,
         duration: Duration,
     ) -> Invoked {
@@ -188,7 +188,7 @@ impl Function {
         wall.mul_f64(self.settings.clock.speed())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FunctionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -196,18 +196,18 @@ impl Function {
 /// An environment with work. It goes back to the idle ones when kept, else (also when the invocation is cancelled)
 /// its process is killed.
 struct Busy<'a> {
-    function: &'a Function,
-    environment: Option<Environment>,
+    function: &'a DeployedFunction,
+    environment: Option<ExecutionEnvironment>,
     keep: bool,
 }
 
 impl<'a> Busy<'a> {
-    fn new(function: &'a Function, environment: Environment) -> Self {
+    fn new(function: &'a DeployedFunction, environment: ExecutionEnvironment) -> Self {
         function.state().busy.insert(environment.pid());
         Self { function, environment: Some(environment), keep: false }
     }
 
-    fn environment(&self) -> &Environment {
+    fn environment(&self) -> &ExecutionEnvironment {
         self.environment.as_ref().expect("it is taken in drop alone")
     }
 
@@ -228,7 +228,7 @@ impl Drop for Busy<'_> {
 }
 
 /// Ends environments that had no work for `idle_for`, looking ten times as often as that.
-async fn reclaim(function: Weak<Function>, idle_for: Duration) {
+async fn reclaim(function: Weak<DeployedFunction>, idle_for: Duration) {
     loop {
         sleep((idle_for / 10).max(Duration::from_millis(1))).await;
         let Some(function) = function.upgrade() else { return };
@@ -248,7 +248,10 @@ fn handler_seconds(log: &Path) -> Vec<Duration> {
         #[serde(rename = "twinscale_handler_seconds")]
         handler_seconds: Vec<f64>,
     }
-    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let text = std::fs::read_to_string(log).unwrap_or_else(|error| {
+        tracing::warn!(log = %log.display(), %error, "handler times of this environment are not known");
+        String::new()
+    });
     let lines = text.lines().filter(|line| line.contains(HANDLER_SECONDS));
     let metrics = lines.filter_map(|line| serde_json::from_str::<Metrics>(line).ok());
     metrics.flat_map(|line| line.handler_seconds).filter_map(|took| Duration::try_from_secs_f64(took).ok()).collect()

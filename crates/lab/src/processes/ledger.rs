@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::journal::Outcome;
-use crate::run::{Attempts, Bucket, Latency, Messages, Requests, histogram, latencies};
+use crate::run::{Attempts, Bucket, Flow, FlowBooks, Latency, Messages, Requests, histogram, latencies};
 use twinscale_sqs::server::{Bill, Event};
 use twinscale_work::{Fate, Work};
 
@@ -40,13 +40,13 @@ impl Tally {
 
 /// The books of one target.
 pub struct Ledger {
-    source: Source,
-    books: Mutex<Books>,
+    source: OutcomeSource,
+    books: Mutex<LedgerBooks>,
     tally: watch::Sender<Tally>,
 }
 
 /// What tells a retry from a give-back and from a duplicate.
-pub enum Source {
+pub enum OutcomeSource {
     /// The same luck as the hosts draw.
     Luck(Work),
     /// What the hosts write down.
@@ -54,8 +54,8 @@ pub enum Source {
 }
 
 #[derive(Default)]
-struct Books {
-    messages: HashMap<u64, Record>,
+struct LedgerBooks {
+    messages: HashMap<u64, MessageHistory>,
     tally: Tally,
     /// Deliveries that ended in no delete.
     ends: Vec<DeliveryEnd>,
@@ -63,6 +63,8 @@ struct Books {
     outcomes: HashMap<(u64, u32), Outcome>,
     /// Messages that came into the dead-letter queue from a consumer.
     dead_letters: u64,
+    /// What is deleted, rejected or not, as far as that is known before the end.
+    flow: FlowBooks,
     handler_times: Vec<Duration>,
     first_send: Option<Duration>,
     last_delete: Option<Duration>,
@@ -71,7 +73,7 @@ struct Books {
     until_last_delete: Counts,
 }
 
-struct Record {
+struct MessageHistory {
     sent: Duration,
     /// The delivery under way, or the last one.
     receive_count: u32,
@@ -105,8 +107,12 @@ pub struct Closed {
     pub latency: Option<Latency>,
     /// The distribution behind `latency`.
     pub histogram: Vec<Bucket>,
+    /// The same over time.
+    pub flow: Flow,
     /// How long handlers took, every attempt counted.
     pub handler_times: Vec<Bucket>,
+    /// All of them together.
+    pub handler_time: Duration,
     /// What a service's own handler did; `None` where it was the one that ships.
     pub attempts: Option<Attempts>,
     /// When the first message was accepted.
@@ -119,13 +125,13 @@ pub struct Closed {
 
 impl Ledger {
     /// Empty books.
-    pub fn new(source: Source) -> Self {
+    pub fn new(source: OutcomeSource) -> Self {
         Self { source, books: Mutex::default(), tally: watch::Sender::new(Tally::default()) }
     }
 
     /// Whether messages are known by their ids, and their outcomes by the journal.
     pub fn follows_the_journal(&self) -> bool {
-        matches!(self.source, Source::Journal)
+        matches!(self.source, OutcomeSource::Journal)
     }
 
     /// Notes what happened to message `number`.
@@ -179,6 +185,11 @@ impl Ledger {
         self.tally.subscribe()
     }
 
+    /// What came in and went out over time, so far.
+    pub fn flow(&self) -> Flow {
+        self.books().flow.so_far()
+    }
+
     /// When the first message was accepted.
     pub fn first_send(&self) -> Option<Duration> {
         self.books().first_send
@@ -200,14 +211,18 @@ impl Ledger {
                 },
             );
         let (latency, latency_histogram) = latencies(done.iter().map(|(_, _, latency)| *latency).collect());
-        let ended = |how: Ended| books.ends.iter().filter(|end| self.how(&books, end) == how).count() as u64;
+        let mut flow = FlowBooks::default();
+        let since_first = |at: Duration| at.saturating_sub(books.first_send.unwrap_or(at));
+        books.messages.values().for_each(|record| flow.sent(since_first(record.sent), 1));
+        done.iter().for_each(|(_, record, latency)| flow.done(since_first(record.sent + *latency), *latency));
+        let ended = |how: DeliveryEnding| books.ends.iter().filter(|end| self.how(&books, end) == how).count() as u64;
         let rejected_by_handlers = rejected.len() as u64;
         let messages = Messages {
             sent: books.tally.sent,
             done: done.len() as u64,
-            retried: Some(ended(Ended::Retried)),
+            retried: Some(ended(DeliveryEnding::Retried)),
             rejected: rejected_by_handlers + books.tally.redriven,
-            duplicates: Some(ended(Ended::Unexplained)),
+            duplicates: Some(ended(DeliveryEnding::Unexplained)),
             lost: Some((books.tally.open() + books.tally.expired).saturating_sub(still_queued)),
             unaccounted: None,
         };
@@ -237,6 +252,8 @@ impl Ledger {
             requests: Requests { send, receive, empty_receive, delete, change_visibility },
             latency,
             histogram: latency_histogram,
+            flow: flow.so_far(),
+            handler_time: books.handler_times.iter().sum(),
             handler_times: histogram(books.handler_times.iter().map(|took| (*took, 1))),
             attempts,
             first_send: books.first_send,
@@ -246,33 +263,34 @@ impl Ledger {
     }
 
     /// How a delivery ended that did not end in a delete.
-    fn how(&self, books: &Books, end: &DeliveryEnd) -> Ended {
+    fn how(&self, books: &LedgerBooks, end: &DeliveryEnd) -> DeliveryEnding {
         let retries = match &self.source {
-            Source::Luck(work) => work.draw(end.number, end.receive_count).fate == Fate::Retry,
-            Source::Journal => {
+            OutcomeSource::Luck(work) => work.draw(end.number, end.receive_count).fate == Fate::Retry,
+            OutcomeSource::Journal => {
                 let told = books.outcomes.get(&(end.number, end.receive_count));
                 told.is_some_and(|outcome| outcome.is_retry())
             }
         };
         match end.visibility {
-            Some(_) if retries => Ended::Retried,
-            Some(Duration::ZERO) => Ended::GivenBack,
-            Some(_) | None => Ended::Unexplained,
+            Some(_) if retries => DeliveryEnding::Retried,
+            Some(Duration::ZERO) => DeliveryEnding::GivenBack,
+            Some(_) | None => DeliveryEnding::Unexplained,
         }
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn books(&self) -> MutexGuard<'_, LedgerBooks> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Books {
+impl LedgerBooks {
     fn note(&mut self, now: Duration, number: u64, event: Event) {
         if event == Event::Sent {
             if let Entry::Vacant(new) = self.messages.entry(number) {
-                new.insert(Record::sent(now));
+                new.insert(MessageHistory::sent(now));
                 self.tally.sent += 1;
-                self.first_send.get_or_insert(now);
+                let first = *self.first_send.get_or_insert(now);
+                self.flow.sent(now.saturating_sub(first), 1);
             }
             return;
         }
@@ -288,13 +306,15 @@ impl Books {
             Event::Deleted | Event::Redriven | Event::Expired if record.closed => {}
             Event::Deleted => {
                 record.closed = true;
-                record.latency = Some(now.saturating_sub(record.sent));
+                let latency = now.saturating_sub(record.sent);
+                record.latency = Some(latency);
                 self.last_delete = Some(now);
                 self.until_last_delete = self.requests;
                 if record.rejected {
                     self.tally.rejected += 1;
                 } else {
                     self.tally.done += 1;
+                    self.flow.done(now.saturating_sub(self.first_send.unwrap_or(now)), latency);
                 }
             }
             Event::Redriven => {
@@ -320,7 +340,7 @@ impl Books {
     }
 }
 
-impl Record {
+impl MessageHistory {
     fn sent(now: Duration) -> Self {
         Self { sent: now, receive_count: 0, visibility: None, rejected: false, closed: false, latency: None }
     }
@@ -334,7 +354,7 @@ impl Record {
 
 /// How a delivery ended that did not end in a delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+enum DeliveryEnding {
     /// The handler asked for a retry.
     Retried,
     /// The host gave it back unfinished.
@@ -357,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_message_is_done_when_deleted_and_rejected_when_it_is_in_the_dead_letter_queue_too() {
-        let ledger = Ledger::new(Source::Luck(Work::default()));
+        let ledger = Ledger::new(OutcomeSource::Luck(Work::default()));
         for number in 0..4 {
             ledger.note(secs(1), number, Event::Sent);
             ledger.note(secs(2), number, delivered(1));
@@ -379,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_give_back_explains_a_receive_and_an_expired_visibility_is_a_duplicate() {
-        let ledger = Ledger::new(Source::Luck(Work::default()));
+        let ledger = Ledger::new(OutcomeSource::Luck(Work::default()));
         ledger.note(secs(0), 7, Event::Sent);
         ledger.note(secs(0), 7, delivered(1));
         ledger.note(secs(1), 7, Event::Visibility(Duration::ZERO));
@@ -393,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_drawn_retry_is_a_retry_whatever_its_backoff() {
-        let ledger = Ledger::new(Source::Luck(Work { retry_share: 1.0, ..Work::default() }));
+        let ledger = Ledger::new(OutcomeSource::Luck(Work { retry_share: 1.0, ..Work::default() }));
         ledger.note(secs(0), 7, Event::Sent);
         for receive_count in 1..=3 {
             ledger.note(secs(1), 7, delivered(receive_count));
@@ -406,7 +426,7 @@ mod tests {
 
     #[test]
     fn requests_count_from_the_first_send_to_the_last_delete() {
-        let ledger = Ledger::new(Source::Luck(Work::default()));
+        let ledger = Ledger::new(OutcomeSource::Luck(Work::default()));
         ledger.request(Bill::EmptyReceive, 1);
         ledger.note(secs(1), 1, Event::Sent);
         ledger.request(Bill::Send, 1);
@@ -422,14 +442,14 @@ mod tests {
 
     #[test]
     fn what_is_still_in_the_queue_is_not_lost() {
-        let ledger = Ledger::new(Source::Luck(Work::default()));
+        let ledger = Ledger::new(OutcomeSource::Luck(Work::default()));
         (0..3).for_each(|number| ledger.note(secs(0), number, Event::Sent));
         assert_eq!(ledger.close(2).messages.lost, Some(1));
     }
 
     #[test]
     fn a_service_of_ones_own_is_judged_by_its_journal() {
-        let ledger = Ledger::new(Source::Journal);
+        let ledger = Ledger::new(OutcomeSource::Journal);
         for number in 1..=3 {
             ledger.note(secs(0), number, Event::Sent);
             ledger.note(secs(0), number, delivered(1));
@@ -456,7 +476,7 @@ mod tests {
 
     #[test]
     fn a_service_without_a_journal_is_warned_of() {
-        let ledger = Ledger::new(Source::Journal);
+        let ledger = Ledger::new(OutcomeSource::Journal);
         ledger.note(secs(0), 1, Event::Sent);
         ledger.note(secs(0), 1, delivered(1));
         ledger.note(secs(1), 1, Event::Deleted);

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The targets play one after the other, each with a queue and processes of its own, so that neither takes the
-//! machine from the other.
+//! machine from the other. Only a race that somebody watches (`--live`) has them play at once.
 
 pub mod client;
 pub mod environment;
@@ -37,6 +37,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use crate::run::{Engine, Run, SCHEMA, Targets};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
@@ -44,6 +46,7 @@ use hosts::Place;
 use service::Served;
 pub use stage::Progress;
 use stage::Stage;
+use tokio_util::sync::CancellationToken;
 use twinscale_sqs::clock::Clock;
 
 /// How to run, as opposed to what.
@@ -55,13 +58,24 @@ pub struct Options {
     pub bin_dir: Option<PathBuf>,
     /// Keeps what the processes print in this folder.
     pub logs: Option<PathBuf>,
-    /// The targets to run, one after the other.
+    /// The targets to run.
     pub targets: BTreeSet<TargetKind>,
+    /// All at once, each for a share of this machine; otherwise one after the other.
+    pub at_once: bool,
+    /// Ends the run early once it is cancelled, with what there is.
+    pub stop: CancellationToken,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { speed: 1.0, bin_dir: None, logs: None, targets: TargetKind::all().iter().copied().collect() }
+        Self {
+            speed: 1.0,
+            bin_dir: None,
+            logs: None,
+            targets: TargetKind::all().iter().copied().collect(),
+            at_once: false,
+            stop: CancellationToken::new(),
+        }
     }
 }
 
@@ -125,14 +139,35 @@ pub async fn run(
         clock: Clock::new(options.speed),
         service: service.clone(),
     };
-    let (mut stage, mut targets, mut warnings) = (Stage { progress }, Targets::default(), Vec::new());
-    for kind in &options.targets {
+    let stage = Stage::new(progress, if options.at_once { options.targets.len() } else { 1 }, options.stop.clone());
+    let play = async |kind: TargetKind| {
+        let place = place();
         let (target, warned) = match kind {
-            TargetKind::Eks => on_eks::run(scenario, &place(), &mut stage).await?,
-            TargetKind::Lambda => on_lambda::run(scenario, &place(), &mut stage).await?,
+            TargetKind::Eks => on_eks::run(scenario, &place, &stage).await?,
+            TargetKind::Lambda => on_lambda::run(scenario, &place, &stage).await?,
         };
-        *targets.entry(*kind) = target;
+        Ok::<_, LocalError>((kind, target, warned))
+    };
+    let mut played = Vec::new();
+    let mut warnings = Vec::new();
+    if options.at_once {
+        played = try_join_all(options.targets.iter().map(|kind| play(*kind))).await?;
+    } else {
+        for kind in &options.targets {
+            if options.stop.is_cancelled() {
+                warnings.push(format!("{kind}: not begun, the run was stopped before"));
+                continue;
+            }
+            played.push(play(*kind).await?);
+        }
+    }
+    let mut targets = Targets::default();
+    for (kind, target, warned) in played {
+        *targets.entry(kind) = target;
         warnings.extend(warned);
+    }
+    if options.at_once && targets.iter().count() > 1 {
+        warnings.push("the targets ran at once and shared this machine: each may have waited for the other".to_owned());
     }
     if targets.iter().any(|(_, target)| target.floor_simulated) {
         warnings.push("the idle tail after the drain was computed from the scaling policy, not waited for".to_owned());
@@ -143,6 +178,7 @@ pub async fn run(
         scenario: scenario.clone(),
         speed: Some(options.speed),
         targets,
+        uncertainty: None,
         warnings,
     })
 }

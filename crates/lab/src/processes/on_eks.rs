@@ -22,11 +22,7 @@ use twinscale_scaling::keda::Keda;
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs the scenario on pods, and says what the reader should be warned of.
-pub async fn run(
-    scenario: &Scenario,
-    place: &Place,
-    stage: &mut Stage<'_>,
-) -> Result<(Target, Vec<String>), LocalError> {
+pub async fn run(scenario: &Scenario, place: &Place, stage: &Stage<'_>) -> Result<(Target, Vec<String>), LocalError> {
     let queues = Queues::start(scenario, scenario.queue.visibility_timeout, place.clock).await?;
     let sender = match place.service {
         Some(_) => None,
@@ -47,11 +43,15 @@ pub async fn run(
         (Some(client), None) => Way::Http(client),
         (None, None) => return Err(LocalError::NotUp("the sender".to_owned())),
     };
+    stage.ready().await;
     let timeline = Timeline::begin(place.clock);
     let before = pods.pod_time(timeline.origin());
 
-    let mut policy = Keda::new(scenario.eks.keda.clone(), minimum);
-    let observe = || Observation { queue: Some(queues.counts()), replicas: pods.replicas(), ready: pods.ready() };
+    let mut policy = Keda::new(scenario.eks.keda.clone(), minimum, scenario.phases(), &scenario.estimates);
+    let observe = || {
+        let queue = scenario.eks.metric_is_readable(timeline.now()).then(|| queues.counts());
+        Observation { queue, replicas: pods.replicas(), ready: pods.ready() }
+    };
     let scaling = timeline.control(&mut policy, observe, |replicas| pods.scale(replicas));
     let sampling = timeline.sample(|| (queues.counts(), pods.replicas()));
     let load = sender::send(scenario, &way, &timeline);
@@ -65,14 +65,18 @@ pub async fn run(
     timeline.finish(at, left, replicas);
     timeline.was_late(pods.late(timeline.origin()));
     let lived = pods.pod_time(place.clock.now()).saturating_sub(before);
-    let tail = if drained { tail::idle(policy, at, replicas, minimum) } else { Tail::default() };
+    let tail = if drained {
+        tail::idle(&mut policy, at, replicas, minimum, scenario.eks.pod.wait_time)
+    } else {
+        Tail::default()
+    };
     let pod_seconds = (lived + tail.capacity_time).as_secs_f64();
     let ending = Ending {
         drained,
         left,
         tail,
         tail_simulated: drained && replicas > minimum,
-        usage: Usage { pod_seconds: Some(pod_seconds), ..Usage::default() },
+        usage: Usage { pod_seconds: Some(pod_seconds), queue_reads: Some(policy.queue_reads()), ..Usage::default() },
         in_host_concurrency: scenario.eks.pod.concurrency,
         unavailable: TargetKind::Eks.meaningless(),
     };

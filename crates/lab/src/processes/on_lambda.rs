@@ -10,7 +10,7 @@ use super::client::Client;
 use super::event_source::{Mapping, Source};
 use super::front::Front;
 use super::hosts::{self, Place};
-use super::lambda::Function;
+use super::lambda::DeployedFunction;
 use super::queues::Queues;
 use super::sender::Way;
 use super::stage::{Scene, Stage};
@@ -18,22 +18,20 @@ use super::tail::Tail;
 use super::target::{Ending, target};
 use super::timeline::Timeline;
 use super::{LocalError, sender};
-use crate::run::{Target, Usage};
+use crate::run::{Decision, Target, Usage};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
+use twinscale_scaling::event_source::MappingSettings;
+use twinscale_scaling::{Reason, Scaler};
 use twinscale_sqs::clock::Clock;
 
 /// Runs the scenario on Lambda, and says what the reader should be warned of.
-pub async fn run(
-    scenario: &Scenario,
-    place: &Place,
-    stage: &mut Stage<'_>,
-) -> Result<(Target, Vec<String>), LocalError> {
+pub async fn run(scenario: &Scenario, place: &Place, stage: &Stage<'_>) -> Result<(Target, Vec<String>), LocalError> {
     let queues = Queues::start(scenario, scenario.lambda.visibility_timeout, place.clock).await?;
     let queues = Arc::new(queues);
     let front = match place.service {
         Some(_) => None,
-        None => Some(Front::bind(Function::new(hosts::front(scenario, queues.address(), place))).await?),
+        None => Some(Front::bind(DeployedFunction::new(hosts::front(scenario, queues.address(), place))).await?),
     };
     let client = front.as_ref().map(|front| Client::new(front.address()));
     let way = match (&client, &place.service) {
@@ -47,11 +45,12 @@ pub async fn run(
         }
         (None, None) => return Err(LocalError::NotUp("the sender".to_owned())),
     };
-    let function = Function::new(hosts::function(scenario, queues.address(), place)?);
+    let function = DeployedFunction::new(hosts::function(scenario, queues.address(), place)?);
+    stage.ready().await;
     let timeline = Timeline::begin(place.clock);
     let (decisions, decided) = mpsc::unbounded_channel();
     let mapping = Mapping::start(source(scenario, place, &queues, function.clone()), decisions);
-    timeline.decided(Duration::ZERO, &enabled(mapping.limit()));
+    timeline.decided(Duration::ZERO, enabled(mapping.limit()));
     let capacity = || mapping.under_way();
     let recording = record(&timeline, decided);
     let sampling = timeline.sample(|| (queues.counts(), mapping.under_way()));
@@ -69,6 +68,7 @@ pub async fn run(
         gb_seconds: Some(used.gb_seconds(scenario.lambda.memory_mb)),
         invocations: Some(used.invocations),
         cold_starts: Some(used.cold_starts),
+        poller_seconds: poller_seconds(&scenario.lambda.mapping, &timeline.told().decisions, at),
         ..Usage::default()
     };
     let ending = Ending {
@@ -86,7 +86,7 @@ pub async fn run(
     Ok((target, warnings))
 }
 
-fn source(scenario: &Scenario, place: &Place, queues: &Arc<Queues>, function: Arc<Function>) -> Source {
+fn source(scenario: &Scenario, place: &Place, queues: &Arc<Queues>, function: Arc<DeployedFunction>) -> Source {
     let counts = {
         let queues = queues.clone();
         move || Some(queues.counts())
@@ -97,16 +97,26 @@ fn source(scenario: &Scenario, place: &Place, queues: &Arc<Queues>, function: Ar
         settings: scenario.lambda.mapping.clone(),
         groups: scenario.queue.message_groups(),
         function,
+        estimates: scenario.estimates.clone(),
+        delivery: scenario.delivery(),
+        seed: scenario.seed,
         counts: Arc::new(counts),
         // Its zero is the start of the load, like the timeline's.
         clock: Clock::new(place.clock.speed()),
     }
 }
 
-/// The mapping's first decision is made when it is enabled: so many pollers.
+/// Provisioned pollers × time until `end`: as many as each decision left. `None` in standard mode.
+fn poller_seconds(mapping: &MappingSettings, decisions: &[Decision], end: Duration) -> Option<f64> {
+    let until = decisions.iter().skip(1).map(|decision| decision.t).chain([end.as_secs_f64()]);
+    let spans = decisions.iter().zip(until);
+    spans.map(|(decision, until)| Some(f64::from(mapping.pollers(decision.to)?) * (until - decision.t))).sum()
+}
+
+/// The mapping's first decision is made when it is enabled: its first pollers.
 fn enabled(limit: u32) -> twinscale_scaling::Decision {
     let detail = "concurrent batches when it is enabled".to_owned();
-    twinscale_scaling::Decision { by: "event-source-mapping", from: 0, to: limit, reason: "Enabled", detail }
+    twinscale_scaling::Decision { by: Scaler::EventSourceMapping, from: 0, to: limit, reason: Reason::Enabled, detail }
 }
 
 async fn record(
@@ -114,7 +124,23 @@ async fn record(
     mut decided: mpsc::UnboundedReceiver<(Duration, twinscale_scaling::Decision)>,
 ) -> Infallible {
     while let Some((at, decision)) = decided.recv().await {
-        timeline.decided(at, &decision);
+        timeline.decided(at, decision);
     }
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twinscale_scaling::event_source::Provisioned;
+
+    #[test]
+    fn provisioned_pollers_are_paid_for_from_decision_to_decision() {
+        let decided = |at: u64, limit| Decision::at(Duration::from_secs(at), enabled(limit));
+        let decisions = [decided(0, 20), decided(10, 50), decided(30, 20)];
+        let mapping = MappingSettings { provisioned: Some(Provisioned::default()), ..MappingSettings::default() };
+        let end = Duration::from_secs(40);
+        assert_eq!(poller_seconds(&mapping, &decisions, end), Some(2.0 * 10.0 + 5.0 * 20.0 + 2.0 * 10.0));
+        assert_eq!(poller_seconds(&MappingSettings::default(), &decisions, end), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! One pod: a real `twinscale-worker`, led through its life as the kubelet does.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use super::client::Client;
 use super::guard;
 use super::kubernetes::CrashBackOff;
-use super::pods::Template;
+use super::pods::PodTemplate;
 use twinscale_sqs::clock::Clock;
 
 /// How often a starting process is asked whether it is ready, by the machine's clock.
 const PROBE: Duration = Duration::from_millis(10);
 
 /// Something that happened to a pod's container.
-pub enum Change {
+pub enum PodChange {
     /// Its process runs, with this id.
     Started(u32),
     /// It answers at this address that it is ready.
@@ -35,7 +35,7 @@ pub enum Change {
 /// The life of one pod, as the kubelet leads it.
 pub struct Life {
     /// What it runs.
-    pub template: Arc<Template>,
+    pub template: Arc<PodTemplate>,
     /// Scenario time.
     pub clock: Clock,
     /// Its UID.
@@ -48,7 +48,7 @@ pub struct Life {
 
 impl Life {
     /// Lives until it is deleted, and tells what happens.
-    pub async fn live(self, note: impl Fn(Change)) {
+    pub async fn live(self, note: impl Fn(PodChange)) {
         let (template, clock) = (&self.template, &self.clock);
         let mut back_off = CrashBackOff::default();
         let mut start_at = clock.now() + template.start_delay(self.uid).saturating_sub(self.head_start);
@@ -66,26 +66,29 @@ impl Life {
                 None => return,
             };
             let now = clock.now();
-            note(Change::Ended(format!("a pod's worker {how} at {:.1} s and was restarted", now.as_secs_f64())));
+            note(PodChange::Ended(format!("a pod's worker {how} at {:.1} s and was restarted", now.as_secs_f64())));
             start_at = back_off.restart_at(now);
             ended = Some(now);
         }
     }
 
     /// Runs the container until it ends by itself (`Some`, in words) or the pod is deleted (`None`).
-    async fn run(&self, note: &impl Fn(Change)) -> Option<String> {
+    async fn run(&self, note: &impl Fn(PodChange)) -> Option<String> {
         let (template, clock) = (&self.template, &self.clock);
-        let address_file = template.folder.join(format!("{}-{:016x}.addr", template.name, self.uid));
-        let _ = std::fs::remove_file(&address_file);
-        let mut child = match spawn(template, self.uid, &address_file) {
+        let file = |kind| template.folder.join(format!("{}-{:016x}.{kind}", template.name, self.uid));
+        let addresses = Addresses { http: file("addr"), admin: file("admin") };
+        for file in [&addresses.http, &addresses.admin] {
+            let _ = std::fs::remove_file(file);
+        }
+        let mut child = match spawn(template, self.uid, &addresses) {
             Ok(child) => child,
             Err(error) => return Some(format!("could not be started ({}: {error})", template.program.display())),
         };
         let pid = child.id()?;
         let _watched = guard::watch(pid);
-        note(Change::Started(pid));
+        note(PodChange::Started(pid));
         let ready = async {
-            note(Change::Ready(probe(&address_file).await));
+            note(PodChange::Ready(addresses.once_ready().await));
             std::future::pending::<()>().await;
         };
         tokio::select! {
@@ -95,7 +98,7 @@ impl Life {
         }
         let grace = clock.real(template.grace_period);
         if let Err(how) = terminate(&mut child, pid, grace).await {
-            note(Change::Killed(format!("a pod's worker {how} when it was scaled down")));
+            note(PodChange::Killed(format!("a pod's worker {how} when it was scaled down")));
         }
         None
     }
@@ -115,13 +118,14 @@ async fn terminate(child: &mut Child, pid: u32, grace: Duration) -> Result<(), S
     }
 }
 
-fn spawn(template: &Template, uid: u64, address_file: &Path) -> std::io::Result<Child> {
+fn spawn(template: &PodTemplate, uid: u64, addresses: &Addresses) -> std::io::Result<Child> {
     let mut command = Command::new(&template.program);
     command
         .env_clear()
         .envs(template.variables.iter().map(|(name, value)| (name, value)))
-        .env("HTTP_ADDR", "127.0.0.1:0")
-        .env("HTTP_ADDR_FILE", address_file)
+        .envs([("HTTP_ADDR", "127.0.0.1:0"), ("ADMIN_ADDR", "127.0.0.1:0")])
+        .env("HTTP_ADDR_FILE", &addresses.http)
+        .env("ADMIN_ADDR_FILE", &addresses.admin)
         // Out of the terminal's process group: Ctrl-C is for us, who then end the pods in order.
         .process_group(0)
         .stdin(Stdio::null())
@@ -137,16 +141,24 @@ fn spawn(template: &Template, uid: u64, address_file: &Path) -> std::io::Result<
     command.spawn()
 }
 
-/// Waits until the worker has left its address and answers that it is ready.
-async fn probe(address_file: &Path) -> SocketAddr {
-    loop {
-        let address = std::fs::read_to_string(address_file).ok().and_then(|text| text.trim().parse().ok());
-        if let Some(address) = address
-            && Client::new(address).is_ok("/readyz").await
-        {
-            return address;
+/// The files where a worker leaves its addresses.
+struct Addresses {
+    http: PathBuf,
+    admin: PathBuf,
+}
+
+impl Addresses {
+    /// Waits until the worker answers that it is ready; where it serves what anybody may call.
+    async fn once_ready(&self) -> SocketAddr {
+        let left_in = |file: &Path| std::fs::read_to_string(file).ok()?.trim().parse().ok();
+        loop {
+            if let (Some(http), Some(admin)) = (left_in(&self.http), left_in(&self.admin))
+                && Client::new(admin).is_ok("/readyz").await
+            {
+                return http;
+            }
+            tokio::time::sleep(PROBE).await;
         }
-        tokio::time::sleep(PROBE).await;
     }
 }
 

@@ -9,19 +9,19 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::pod::{Change, Life};
+use super::pod::{Life, PodChange};
 use twinscale_scaling::replica_set::{Candidate, Phase, victims};
 use twinscale_sqs::clock::Clock;
 use twinscale_work::{Wait, mix};
 
 /// What every pod of a Deployment runs. Durations are in scenario time.
 #[derive(Clone, Debug)]
-pub struct Template {
+pub struct PodTemplate {
     /// The Deployment's name; its pods' files begin with it, since UIDs are drawn anew in each.
     pub name: &'static str,
     /// The worker.
     pub program: PathBuf,
-    /// Its whole environment but for `HTTP_ADDR` and `HTTP_ADDR_FILE`; nothing is inherited.
+    /// Its whole environment but for the addresses where it listens; nothing is inherited.
     pub variables: Vec<(String, String)>,
     /// From creation to a Ready pod: scheduling, a new node, the image, the process.
     pub start_delay: Wait,
@@ -35,7 +35,7 @@ pub struct Template {
     pub keep_logs: bool,
 }
 
-impl Template {
+impl PodTemplate {
     /// The start delay of the pod with this UID: the same in every run.
     pub fn start_delay(&self, uid: u64) -> Duration {
         self.start_delay.drawn(mix(self.seed ^ uid))
@@ -44,20 +44,20 @@ impl Template {
 
 /// Pods of one template, as many as were asked for. Dropping it kills them all.
 pub struct Deployment {
-    template: Arc<Template>,
+    template: Arc<PodTemplate>,
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<DeploymentState>,
     tasks: TaskTracker,
     changed: watch::Sender<()>,
 }
 
 #[derive(Default)]
-struct State {
+struct DeploymentState {
     created: u64,
     /// Those that count as replicas, oldest first.
-    pods: Vec<Pod>,
+    pods: Vec<ReplicaPod>,
     /// Deleted, and on their way out.
-    terminating: Vec<Pod>,
+    terminating: Vec<ReplicaPod>,
     /// Lifetimes of the pods that are gone, summed.
     ended: Duration,
     /// What the last process took from its start until it was Ready.
@@ -65,7 +65,7 @@ struct State {
     warnings: Vec<String>,
 }
 
-struct Pod {
+struct ReplicaPod {
     candidate: Candidate,
     pid: Option<u32>,
     started: Option<Duration>,
@@ -77,7 +77,7 @@ struct Pod {
 
 impl Deployment {
     /// A Deployment of no pods yet.
-    pub fn new(template: Template, clock: Clock) -> Arc<Self> {
+    pub fn new(template: PodTemplate, clock: Clock) -> Arc<Self> {
         let (template, tasks, changed) = (Arc::new(template), TaskTracker::new(), watch::Sender::new(()));
         Arc::new(Self { template, clock, state: Mutex::default(), tasks, changed })
     }
@@ -117,7 +117,7 @@ impl Deployment {
             });
             let phase = Phase::Pending;
             let candidate = Candidate { uid, phase, ready: None, siblings: 1, restarts: 0, created: now };
-            state.pods.push(Pod {
+            state.pods.push(ReplicaPod {
                 candidate,
                 pid: None,
                 started: None,
@@ -200,28 +200,28 @@ impl Deployment {
         self.state().warnings.clone()
     }
 
-    fn note(&self, uid: u64, change: Change) {
+    fn note(&self, uid: u64, change: PodChange) {
         let now = self.clock.now();
         let mut state = self.state();
-        let State { pods, terminating, start_took, warnings, .. } = &mut *state;
+        let DeploymentState { pods, terminating, start_took, warnings, .. } = &mut *state;
         if let Some(pod) = pods.iter_mut().chain(terminating).find(|pod| pod.candidate.uid == uid) {
             match change {
-                Change::Started(pid) => {
+                PodChange::Started(pid) => {
                     pod.candidate.phase = Phase::Running;
                     (pod.pid, pod.started) = (Some(pid), Some(now));
                 }
-                Change::Ready(address) => {
+                PodChange::Ready(address) => {
                     *start_took = now.saturating_sub(pod.started.unwrap_or(now));
                     pod.candidate.ready = Some(now);
                     pod.address = Some(address);
                 }
-                Change::Ended(how) => {
+                PodChange::Ended(how) => {
                     pod.candidate.ready = None;
                     pod.pid = None;
                     pod.candidate.restarts += 1;
                     warnings.push(how);
                 }
-                Change::Killed(how) => warnings.push(how),
+                PodChange::Killed(how) => warnings.push(how),
             }
         }
         drop(state);
@@ -239,7 +239,7 @@ impl Deployment {
         self.changed.send_replace(());
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, DeploymentState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

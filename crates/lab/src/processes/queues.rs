@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::LocalError;
 use super::hosts::Address;
 use super::journal::Record;
-use super::ledger::{Ledger, Source};
+use super::ledger::{Ledger, OutcomeSource};
 use crate::scenario::Scenario;
 use twinscale_scaling::Counts;
 use twinscale_sqs::clock::Clock;
-use twinscale_sqs::server::{Bill, Event, Options, SqsServer, Watch};
+use twinscale_sqs::server::{Bill, Event, Options, Regions, SqsServer, Watch};
 use twinscale_work::number;
 
 /// The journal of the workers: a queue that nobody receives from, since what is sent is seen.
@@ -34,13 +34,15 @@ impl Queues {
         let suffix = if scenario.queue.fifo { ".fifo" } else { "" };
         let (name, dlq) = (format!("twinscale{suffix}"), format!("twinscale-dlq{suffix}"));
         let source = match scenario.service {
-            Some(_) => Source::Journal,
-            None => Source::Luck(scenario.work.clone()),
+            Some(_) => OutcomeSource::Journal,
+            None => OutcomeSource::Luck(scenario.work.clone()),
         };
         let ledger = Arc::new(Ledger::new(source));
-        let watch = Arc::new(Books { ledger: ledger.clone(), dlq: dlq.clone(), clock });
-        let options = Options { clock, seed: scenario.seed, watch: Some(watch), ..Options::default() };
-        let server = SqsServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
+        let watch = Arc::new(QueueWatcher { ledger: ledger.clone(), dlq: dlq.clone(), clock });
+        // Whatever region the service signs for.
+        let regions = Regions::One("us-east-1".to_owned());
+        let options = Options { clock, regions, seed: scenario.seed, watch: Some(watch), ..Options::default() };
+        let server = SqsServer::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), options).await?;
 
         let fifo: &[(&str, &str)] = if scenario.queue.fifo { &[("FifoQueue", "true")] } else { &[] };
         let refused = |error: twinscale_sqs::server::Error| LocalError::Queue(error.message);
@@ -122,13 +124,13 @@ fn batches(bodies: &[String]) -> Vec<&[String]> {
 }
 
 /// Writes what happens at the queues into one ledger.
-struct Books {
+struct QueueWatcher {
     ledger: Arc<Ledger>,
     dlq: String,
     clock: Clock,
 }
 
-impl Books {
+impl QueueWatcher {
     fn journal(&self, record: &str) {
         let Some(record) = Record::read(record) else { return };
         if let Some(took) = record.took() {
@@ -140,7 +142,7 @@ impl Books {
     }
 }
 
-impl Watch for Books {
+impl Watch for QueueWatcher {
     fn message(&self, now: Duration, queue: &str, id: uuid::Uuid, body: &str, event: Event) {
         if queue == JOURNAL {
             if event == Event::Sent {

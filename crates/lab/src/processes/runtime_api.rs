@@ -1,7 +1,7 @@
 //! The Lambda Runtime API of one execution environment, as the custom runtimes guide documents it: `next`, `response`,
 //! `error`, `init/error`. One server and one port an environment, since `AWS_LAMBDA_RUNTIME_API` is a host and a port.
 //!
-//! It holds no process and no time limit: [`Environment`](super::environment::Environment) owns those.
+//! It holds no process and no time limit: [`ExecutionEnvironment`](super::environment::ExecutionEnvironment) owns those.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
+use twinscale::unstable::http::accept;
 use uuid::Uuid;
 
 /// The largest event and the largest buffered response of a synchronous invocation: 6 MB.
@@ -42,7 +43,7 @@ pub enum Phase {
 
 /// What a function answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum InvocationAnswer {
     /// It posted to `response`.
     Response(Bytes),
     /// It posted to `error`, or its response was too large.
@@ -61,9 +62,9 @@ struct Invocation {
     deadline: SystemTime,
 }
 
-struct Shared {
+struct RuntimeShared {
     waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
-    in_hand: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    in_hand: Mutex<HashMap<String, oneshot::Sender<InvocationAnswer>>>,
     phase: watch::Sender<Phase>,
     function_arn: String,
 }
@@ -71,7 +72,7 @@ struct Shared {
 /// A running Runtime API; dropping it closes the port and every connection.
 pub struct RuntimeApi {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<RuntimeShared>,
     invocations: mpsc::UnboundedSender<Invocation>,
     _server: AbortOnDropHandle<()>,
 }
@@ -85,7 +86,7 @@ impl RuntimeApi {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let (invocations, waiting) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RuntimeShared {
             waiting: tokio::sync::Mutex::new(waiting),
             in_hand: Mutex::default(),
             phase: watch::Sender::new(Phase::Initializing),
@@ -112,7 +113,7 @@ impl RuntimeApi {
     }
 
     /// Hands `event` to whichever `next` asks first; the answer comes by the receiver. Returns the request id too.
-    pub fn invoke(&self, event: Bytes, deadline: SystemTime) -> (String, oneshot::Receiver<Answer>) {
+    pub fn invoke(&self, event: Bytes, deadline: SystemTime) -> (String, oneshot::Receiver<InvocationAnswer>) {
         let request_id = Uuid::new_v4().to_string();
         let (answer, answered) = oneshot::channel();
         self.shared.in_hand().insert(request_id.clone(), answer);
@@ -122,8 +123,8 @@ impl RuntimeApi {
     }
 }
 
-impl Shared {
-    fn in_hand(&self) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {
+impl RuntimeShared {
+    fn in_hand(&self) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<InvocationAnswer>>> {
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,10 +181,10 @@ impl Shared {
             (Err(_), _) => {
                 let kind = "Function.ResponseSizeTooLarge";
                 let message = "Response payload size exceeded maximum allowed payload size (6291556 bytes).";
-                let answer = Answer::Error { kind: kind.to_owned(), message: message.to_owned() };
+                let answer = InvocationAnswer::Error { kind: kind.to_owned(), message: message.to_owned() };
                 (answer, refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message))
             }
-            (Ok(body), "response") => (Answer::Response(body), status(StatusCode::ACCEPTED, "OK")),
+            (Ok(body), "response") => (InvocationAnswer::Response(body), status(StatusCode::ACCEPTED, "OK")),
             (Ok(body), _) => (error_answer(headers, &body), status(StatusCode::ACCEPTED, "OK")),
         };
         // Whoever invoked may have given up: it timed out.
@@ -192,12 +193,11 @@ impl Shared {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, shared: Arc<RuntimeShared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
+            stream = accept(&listener) => {
                 let shared = shared.clone();
                 let service = service_fn(move |request| route(shared.clone(), request));
                 connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
@@ -207,7 +207,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn route(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn route(shared: Arc<RuntimeShared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     Ok(match (&head.method, path) {
@@ -224,7 +224,7 @@ fn trace_id(epoch_secs: u64) -> String {
     format!("Root=1-{epoch_secs:08x}-{root:024x};Parent={parent:016x};Sampled=0")
 }
 
-fn error_answer(headers: &HeaderMap, body: &[u8]) -> Answer {
+fn error_answer(headers: &HeaderMap, body: &[u8]) -> InvocationAnswer {
     #[derive(Default, serde::Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct Diagnostic {
@@ -234,13 +234,13 @@ fn error_answer(headers: &HeaderMap, body: &[u8]) -> Answer {
     let said: Diagnostic = serde_json::from_slice(body).unwrap_or_default();
     let header = headers.get("lambda-runtime-function-error-type").and_then(|value| value.to_str().ok());
     let kind = if said.error_type.is_empty() { header.unwrap_or("Unknown").to_owned() } else { said.error_type };
-    Answer::Error { kind, message: said.error_message }
+    InvocationAnswer::Error { kind, message: said.error_message }
 }
 
 fn describe(headers: &HeaderMap, body: &[u8]) -> String {
     match error_answer(headers, body) {
-        Answer::Error { kind, message } => format!("{kind}: {message}"),
-        Answer::Response(_) => String::new(),
+        InvocationAnswer::Error { kind, message } => format!("{kind}: {message}"),
+        InvocationAnswer::Response(_) => String::new(),
     }
 }
 

@@ -69,7 +69,7 @@ fn chunk(body_bytes: u64) -> usize {
 
 async fn post(scenario: &Scenario, client: &Client, group: Option<&str>, numbers: &[u64]) -> Result<(), String> {
     #[derive(Deserialize)]
-    struct Report {
+    struct SendReply {
         accepted: u64,
         #[serde(default)]
         failed: Vec<serde_json::Value>,
@@ -84,7 +84,7 @@ async fn post(scenario: &Scenario, client: &Client, group: Option<&str>, numbers
     if status != StatusCode::OK {
         return Err(format!("POST /send answered {status}: {}", text()));
     }
-    let report: Report = serde_json::from_slice(&answer).map_err(|error| format!("{error}: {}", text()))?;
+    let report: SendReply = serde_json::from_slice(&answer).map_err(|error| format!("{error}: {}", text()))?;
     match report.failed.first() {
         None => Ok(()),
         Some(first) => {
@@ -95,8 +95,11 @@ async fn post(scenario: &Scenario, client: &Client, group: Option<&str>, numbers
 
 /// The body of message `number`: a UUID, followed by what is missing to the scenario's length.
 fn padded(scenario: &Scenario, number: u64) -> String {
-    let length = usize::try_from(scenario.body_bytes).unwrap_or(usize::MAX);
-    format!("{:.<length$}", body(scenario.seed, number))
+    // Not by a format's width, which is 65,535 at most.
+    let mut body = body(scenario.seed, number);
+    let missing = usize::try_from(scenario.body_bytes).unwrap_or(usize::MAX).saturating_sub(body.len());
+    body.extend(std::iter::repeat_n('.', missing));
+    body
 }
 
 #[cfg(test)]
@@ -110,6 +113,8 @@ mod tests {
         assert_eq!(body.len(), 100);
         assert_eq!(twinscale_work::number(&body), 41);
         assert_eq!(padded(&Scenario::default(), 41).len(), 36);
+        let largest = Scenario { body_bytes: 1 << 20, ..Scenario::default() };
+        assert_eq!(padded(&largest, 41).len(), 1 << 20);
     }
 
     #[test]

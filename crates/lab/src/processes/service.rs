@@ -6,7 +6,7 @@ use twinscale_work::body;
 
 use crate::scenario::{Scenario, Service};
 
-/// SQS takes bodies of up to so many bytes.
+/// The most bytes of a body that SQS takes.
 const MAX_BODY: usize = 1 << 20;
 
 /// Why a service cannot be run.
@@ -69,7 +69,7 @@ impl Bodies {
             bodies.push(line.to_owned());
         }
         if bodies.is_empty() {
-            return Err(wrong(None, "holds no body: write one a line".to_owned()));
+            return Err(wrong(None, "holds no body: write one per line".to_owned()));
         }
         Ok(Self::Lines(bodies))
     }

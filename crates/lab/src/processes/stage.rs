@@ -1,13 +1,17 @@
 //! Plays one target until its queue is drained or the scenario's limit has passed, and tells how far it is.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
+use tokio::sync::Barrier;
+use tokio_util::sync::CancellationToken;
+
 use super::ledger::{Ledger, Tally};
 use super::timeline::Timeline;
-use crate::run::{Decision, Sample};
+use crate::run::{Decision, Flow, Sample};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
 
@@ -27,16 +31,22 @@ pub struct Progress {
     pub capacity: u32,
     /// Scenario time since the start of the load.
     pub now: Duration,
+    /// What came in and was done so far, over time.
+    pub flow: Flow,
     /// Samples since the last telling.
     pub samples: Vec<Sample>,
     /// Decisions since the last telling.
     pub decisions: Vec<Decision>,
 }
 
-/// Where targets play, one after the other.
+/// Where targets play, one after the other or all at once.
 pub struct Stage<'a> {
     /// Hears how far the run is.
-    pub progress: &'a mut dyn FnMut(Progress),
+    progress: RefCell<&'a mut dyn FnMut(Progress)>,
+    /// Where those who play at once wait for each other.
+    line: Barrier,
+    /// Ends a play early once it is cancelled.
+    stop: CancellationToken,
 }
 
 /// What plays.
@@ -52,11 +62,21 @@ pub struct Scene<'a> {
     pub timeline: &'a Timeline,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// For so many targets at once.
+    pub fn new(progress: &'a mut dyn FnMut(Progress), at_once: usize, stop: CancellationToken) -> Self {
+        Self { progress: RefCell::new(progress), line: Barrier::new(at_once), stop }
+    }
+
+    /// Waits until everyone who plays at once is ready: then the load of each begins.
+    pub async fn ready(&self) {
+        self.line.wait().await;
+    }
+
     /// Polls `load` and `meanwhile` until all messages are sent and done with. Returns whether that came before the
-    /// scenario's limit, and what went wrong with the load.
+    /// scenario's limit and before it was told to stop, and what went wrong with the load.
     pub async fn play(
-        &mut self,
+        &self,
         scene: Scene<'_>,
         load: impl Future<Output = Vec<String>>,
         meanwhile: impl Future<Output = Infallible>,
@@ -75,6 +95,12 @@ impl Stage<'_> {
             let limit = scenario.limit.as_secs_f64();
             (false, vec![format!("{target} had not drained after {limit} s, the scenario's limit")])
         };
+        let stop = self.stop.clone();
+        let stopped = async {
+            stop.cancelled().await;
+            let seconds = timeline.now().as_secs_f64();
+            (false, vec![format!("{target} was told to stop after {seconds:.1} s: this is what it had done by then")])
+        };
         let mut tell = tokio::time::interval(TELL_EVERY);
         let (mut samples, mut decisions) = (0, 0);
         let mut tell_now = || {
@@ -84,14 +110,28 @@ impl Stage<'_> {
             (samples, decisions) = (told.samples.len(), told.decisions.len());
             drop(told);
             let capacity = capacity();
-            (self.progress)(Progress { target, messages, tally, capacity, now, samples: new.0, decisions: new.1 });
+            let flow = ledger.flow();
+            (self.progress.borrow_mut())(Progress {
+                target,
+                messages,
+                tally,
+                capacity,
+                now,
+                flow,
+                samples: new.0,
+                decisions: new.1,
+            });
         };
-        let (mut drained, mut limit, mut meanwhile) = (pin!(drained), pin!(limit), pin!(meanwhile));
+        let mut drained = pin!(drained);
+        let mut limit = pin!(limit);
+        let mut stopped = pin!(stopped);
+        let mut meanwhile = pin!(meanwhile);
         let ended = loop {
             tokio::select! {
                 biased;
                 drained = &mut drained => break drained,
                 overdue = &mut limit => break overdue,
+                stopped = &mut stopped => break stopped,
                 never = &mut meanwhile => match never {},
                 _ = tell.tick() => tell_now(),
             }

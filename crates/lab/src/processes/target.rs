@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ledger::Ledger;
 use super::tail::Tail;
 use super::timeline::Timeline;
-use crate::run::{Target, Usage};
+use crate::run::{NOTHING_DONE, Target, Usage};
 use twinscale_scaling::Counts;
 
 /// How a target's run ended.
@@ -40,26 +40,31 @@ pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> (Target, 
     let (mut samples, mut decisions) = (told.samples.clone(), told.decisions.clone());
     samples.extend(ending.tail.samples);
     decisions.extend(ending.tail.decisions);
+    let any_done = closed.messages.done > 0;
+    let nothing = (ending.drained && !any_done).then_some(("drain_seconds", NOTHING_DONE));
     let target = Target {
         messages: closed.messages,
-        drain_seconds: last_delete.map(since_first_send),
+        drain_seconds: last_delete.filter(|_| any_done).map(since_first_send),
         floor_seconds: ending.tail.floor.filter(|_| ending.drained).map(since_first_send),
         floor_simulated: ending.tail_simulated,
         latency_seconds: closed.latency,
         latency_histogram: closed.histogram,
         handler_seconds_histogram: closed.handler_times,
         attempts: closed.attempts,
+        flow: Some(closed.flow),
         peak_capacity: samples.iter().map(|sample| sample.capacity).max().unwrap_or_default(),
         samples,
         decisions,
         in_host_concurrency: ending.in_host_concurrency,
         requests: closed.requests,
-        usage: ending.usage,
+        usage: Usage { handler_seconds: Some(closed.handler_time.as_secs_f64()), ..ending.usage },
         overhead_seconds: Some(told.late.as_secs_f64()),
         seeds: None,
+        capacity_seconds: None,
         unavailable: ending
             .unavailable
             .iter()
+            .chain(&nothing)
             .map(|(field, why)| ((*field).to_owned(), (*why).to_owned()))
             .collect::<BTreeMap<_, _>>(),
     };

@@ -24,12 +24,12 @@ pub fn tick(policy: &mut (impl Policy + ?Sized), now: Duration, seen: &Observati
 pub struct Timeline {
     clock: Clock,
     origin: Duration,
-    told: Mutex<Told>,
+    told: Mutex<TimelineRecords>,
 }
 
 /// What a timeline holds.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct TimelineRecords {
     /// At least one a scenario second.
     pub samples: Vec<Sample>,
     /// Every look, whether it changed the capacity or not.
@@ -90,8 +90,8 @@ impl Timeline {
     }
 
     /// Notes what a look came to.
-    pub fn decided(&self, now: Duration, decision: &twinscale_scaling::Decision) {
-        self.told().decisions.push(record(now, decision));
+    pub fn decided(&self, now: Duration, decision: twinscale_scaling::Decision) {
+        self.told().decisions.push(Decision::at(now, decision));
     }
 
     /// Lets `policy` resize a target whenever a look is due, for as long as it is polled.
@@ -111,24 +111,12 @@ impl Timeline {
             if decision.from != decision.to {
                 resize(decision.to);
             }
-            self.decided(self.now(), &decision);
+            self.decided(self.now(), decision);
         }
     }
 
     /// What has been told so far.
-    pub fn told(&self) -> MutexGuard<'_, Told> {
+    pub fn told(&self) -> MutexGuard<'_, TimelineRecords> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A decision as a run records it.
-pub fn record(now: Duration, decision: &twinscale_scaling::Decision) -> Decision {
-    Decision {
-        t: now.as_secs_f64(),
-        from: decision.from,
-        to: decision.to,
-        by: decision.by.to_owned(),
-        reason: Some(decision.reason.to_owned()),
-        detail: decision.detail.clone(),
     }
 }

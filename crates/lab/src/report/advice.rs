@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::usd;
+use super::figures::{seconds, usd};
 use crate::advise::{Advice, Advised, Interval, Measured};
 
 /// Writes the advice as plain text.
@@ -10,24 +10,33 @@ pub fn text(advised: &Advised) -> String {
     let mut out = String::new();
     for advice in &advised.targets {
         let _ = writeln!(out, "{}: {} settings tried for {}", advice.target.title(), advice.tried, advised.goal);
-        let _ = writeln!(out, "  as it is  {}", figures(advised, &advice.now));
-        let (word, shown) = shown(advice);
-        let _ = writeln!(out, "  {word:<8}  {}", figures(advised, shown));
-        for change in &shown.changes {
+        for (word, told) in lines(advised, advice) {
+            let _ = writeln!(out, "  {word:<8}  {told}");
+        }
+        for change in shown(advice).into_iter().flat_map(|measured| &measured.changes) {
             let _ = writeln!(out, "            {}: {}: {} -> {}", change.file, change.field, change.from, change.to);
         }
-        let _ = writeln!(out, "  cheapest for each speed:");
+        if !advice.front.is_empty() {
+            let _ = writeln!(out, "  cheapest for each speed:");
+        }
         for measured in &advice.front {
             let _ = writeln!(out, "            {}   {}", figures(advised, measured), changes(measured));
         }
+        for told in &advice.left_out {
+            let _ = writeln!(out, "  {told}");
+        }
         out.push('\n');
+    }
+    if let Some(uncertainty) = &advised.uncertainty {
+        let _ = writeln!(out, "{}\n", uncertainty.told());
     }
     for patch in &advised.patches {
         let _ = writeln!(out, "{}", patch.diff);
     }
     let _ = writeln!(
         out,
-        "A month is thirty days, each with the scenario once in it. In brackets: 95 % intervals over {} seeds.",
+        "A month is thirty days, each with the scenario once in it. In brackets: 95 % intervals over {} seeds, each with other \
+         values of what the models had to estimate.",
         advised.seeds
     );
     let _ = writeln!(
@@ -43,14 +52,23 @@ pub fn markdown(advised: &Advised) -> String {
     let mut out =
         format!("| {} | {} | USD a month | changes |\n|---|---:|---:|---|\n", advised.goal, advised.goal.figure);
     for advice in &advised.targets {
-        let (word, shown) = shown(advice);
-        let rows =
-            [("as it is", &advice.now), (word, shown)].into_iter().chain(advice.front.iter().map(|m| ("front", m)));
+        let rows = [("as it is", advice.now.as_ref()), (word(advice), shown(advice))];
+        let rows = rows.into_iter().filter_map(|(word, measured)| Some((word, measured?)));
+        let rows = rows.chain(advice.front.iter().map(|m| ("front", m)));
         for (word, measured) in rows {
-            let (seconds, money) = (interval(&measured.seconds, " s"), interval(&measured.usd, ""));
-            let _ =
-                writeln!(out, "| {}, {word} | {seconds} | {money} | {} |", advice.target.title(), changes(measured));
+            let time = interval(&measured.seconds, seconds);
+            let money = interval(&measured.usd, |usd| format!("{usd:.2}"));
+            let _ = writeln!(out, "| {}, {word} | {time} | {money} | {} |", advice.target.title(), changes(measured));
         }
+    }
+    for advice in &advised.targets {
+        let told = advice.now_fails.iter().map(|why| format!("as it is, it fails: {why}"));
+        for told in told.chain(advice.left_out.iter().cloned()) {
+            let _ = writeln!(out, "\n> {}: {told}", advice.target.title());
+        }
+    }
+    if let Some(uncertainty) = &advised.uncertainty {
+        let _ = writeln!(out, "\n{}", uncertainty.told());
     }
     for patch in &advised.patches {
         let _ = writeln!(out, "\n```diff\n{}```", patch.diff);
@@ -58,24 +76,37 @@ pub fn markdown(advised: &Advised) -> String {
     out
 }
 
-/// The best, or what came nearest where nothing meets the goal.
-fn shown(advice: &Advice) -> (&'static str, &Measured) {
+/// The scenario as it is, and what the search found.
+fn lines(advised: &Advised, advice: &Advice) -> Vec<(&'static str, String)> {
+    let now = match (&advice.now, &advice.now_fails) {
+        (Some(now), _) => figures(advised, now),
+        (None, Some(why)) => format!("fails: {why}"),
+        (None, None) => "was not tried".to_owned(),
+    };
+    let found = match shown(advice) {
+        Some(_) if advice.stays() => "as it is: nothing that was tried is better".to_owned(),
+        Some(measured) => figures(advised, measured),
+        None => "none: every setting that was tried failed".to_owned(),
+    };
+    vec![("as it is", now), (word(advice), found)]
+}
+
+fn word(advice: &Advice) -> &'static str {
     match &advice.best {
-        Some(best) => ("best", best),
-        None => ("nothing meets it; nearest", &advice.nearest),
+        Some(_) => "best",
+        None => "nothing meets it; nearest",
     }
+}
+
+/// The best, or what came nearest where nothing meets the goal.
+fn shown(advice: &Advice) -> Option<&Measured> {
+    advice.best.as_ref().or(advice.nearest.as_ref())
 }
 
 fn figures(advised: &Advised, measured: &Measured) -> String {
     let money = &measured.usd;
-    let seconds = interval(&measured.seconds, " s");
-    format!(
-        "{} a month ({} to {}), {} {seconds}",
-        usd(money.mean),
-        usd(money.low),
-        usd(money.high),
-        advised.goal.figure
-    )
+    let time = interval(&measured.seconds, seconds);
+    format!("{} a month ({} to {}), {} {time}", usd(money.mean), usd(money.low), usd(money.high), advised.goal.figure)
 }
 
 fn changes(measured: &Measured) -> String {
@@ -83,6 +114,6 @@ fn changes(measured: &Measured) -> String {
     if changes.is_empty() { "as it is".to_owned() } else { changes.join(", ") }
 }
 
-fn interval(interval: &Interval, unit: &str) -> String {
-    format!("{:.2}{unit} ({:.2} to {:.2})", interval.mean, interval.low, interval.high)
+fn interval(interval: &Interval, write: fn(f64) -> String) -> String {
+    format!("{} ({} to {})", write(interval.mean), write(interval.low), write(interval.high))
 }

@@ -1,15 +1,43 @@
 //! The figures that every report shows, in one order and with one spelling.
 
+use std::fmt;
+
 use crate::cost::{Bill, Prices, bill};
-use crate::run::{Band, Decision, Run, Target};
+use crate::run::{Band, Decision, Run, SeedFigure, Target, room};
 
 /// One row of the comparison: what it is, and its value for each target, in the order of [`Run::targets`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// What is measured, with its unit.
     pub name: String,
     /// One value a target; a dash where the target has none.
     pub values: Vec<String>,
+    /// The same as numbers, in the unit that the values were written from.
+    pub amounts: Vec<Option<f64>>,
+}
+
+/// How far a figure is from what it was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// What it is.
+    pub now: f64,
+    /// What it was, in the same unit.
+    pub before: f64,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = (self.now / self.before - 1.0) * 100.0;
+        match percent {
+            _ if self.now == self.before => to.write_str("same"),
+            // From nothing, no share can be told.
+            unknown if !unknown.is_finite() => to.write_str("new"),
+            small if small.abs() < 0.5 => to.write_str("same"),
+            large if large >= 900.0 => write!(to, "× {:.0}", self.now / self.before),
+            more if more > 0.0 => write!(to, "+{more:.0} %"),
+            less => write!(to, "−{:.0} %", less.abs()),
+        }
+    }
 }
 
 /// What a run is called.
@@ -33,16 +61,12 @@ pub fn bills(run: &Run, prices: &Prices) -> Vec<Option<Bill>> {
     run.targets.iter().map(|(kind, _)| priced(kind)).collect()
 }
 
-/// The share of its capacity that a target worked with, until the end of its samples: what is left idled.
+/// The share of its capacity in which handlers worked, until the end of its samples: what is left idled. Time in handlers
+/// over messages that there was room for at once × time; `None` where handlers were not timed.
 pub fn in_use(target: &Target) -> Option<f64> {
-    let room = |capacity: u32| f64::from(capacity) * f64::from(target.in_host_concurrency);
-    let (mut used, mut paid) = (0.0, 0.0);
-    for pair in target.samples.windows(2) {
-        let (room, seconds) = (room(pair[0].capacity), pair[1].t - pair[0].t);
-        used += room.min(pair[0].in_flight as f64) * seconds;
-        paid += room * seconds;
-    }
-    (paid > 0.0).then_some(used / paid)
+    let paid = target.capacity_seconds.unwrap_or_else(|| room(&target.samples)) * f64::from(target.in_host_concurrency);
+    // Samples are a second apart, so that short work may seem to take a little more than there was.
+    (paid > 0.0).then_some((target.usage.handler_seconds? / paid).min(1.0))
 }
 
 /// The comparison, row by row. Rows that say nothing for any target are left out.
@@ -50,36 +74,47 @@ pub fn figures(run: &Run, prices: &Prices) -> Vec<Figure> {
     let mut figures = measured(run);
     let bills = bills(run, prices);
     let mut money = |name: &str, of: fn(&Bill) -> f64| {
-        let values = bills.iter().map(|bill| bill.as_ref().map_or("–".to_owned(), |bill| usd(of(bill))));
-        figures.push(Figure { name: name.to_owned(), values: values.collect() });
+        let amounts = bills.iter().map(|bill| Amount::of(bill.as_ref().map(of), usd));
+        figures.extend(shown(name, amounts.collect()));
     };
-    if bills.iter().any(Option::is_some) {
-        money("a month of such days", |bill| bill.month_usd);
-        money("a million messages", |bill| bill.usd_per_million);
-    }
+    money("a month of such days", |bill| bill.month_usd);
+    money("a million messages", |bill| bill.usd_per_million);
     figures
+}
+
+/// Prices that may be wrong and make up a hundredth of a bill or more, each with the reason.
+pub fn doubts(run: &Run, prices: &Prices) -> Vec<String> {
+    let mut told = Vec::new();
+    for bill in bills(run, prices).iter().flatten() {
+        for line in bill.month.iter().filter(|line| line.usd * 100.0 >= bill.month_usd && line.usd > 0.0) {
+            let doubt = line.doubt.as_ref().map(|doubt| format!("the price of {}: {doubt}", line.item));
+            told.extend(doubt.filter(|doubt| !told.contains(doubt)));
+        }
+    }
+    told
 }
 
 /// Medians over the seeds and the range that 95 % of them are in, row by row; none after a run with one seed.
 pub fn over_seeds(run: &Run) -> Vec<Figure> {
-    type Row = (&'static str, &'static str, fn(f64) -> String);
-    let whole = |n: f64| count(n.round() as u64);
+    type Row = (SeedFigure, &'static str, fn(f64) -> String);
     let rows: &[Row] = &[
-        ("drain_seconds", "drained after", seconds),
-        ("floor_seconds", "at the floor after", seconds),
-        ("latency_p50_seconds", "latency p50", seconds),
-        ("latency_p95_seconds", "latency p95", seconds),
-        ("latency_p99_seconds", "latency p99", seconds),
-        ("peak_capacity", "peak capacity", whole),
-        ("requests_per_message", "SQS requests a message", |n| format!("{n:.3}")),
-        ("pod_seconds", "pod seconds", whole),
-        ("gb_seconds", "GB seconds", |n| format!("{n:.1}")),
+        (SeedFigure::DrainSeconds, "drained after", seconds),
+        (SeedFigure::FloorSeconds, "at the floor after", seconds),
+        (SeedFigure::LatencyP50Seconds, "latency p50", seconds),
+        (SeedFigure::LatencyP95Seconds, "latency p95", seconds),
+        (SeedFigure::LatencyP99Seconds, "latency p99", seconds),
+        (SeedFigure::PeakCapacity, "peak capacity", whole),
+        (SeedFigure::RequestsPerMessage, "SQS requests per message", |n| format!("{n:.3}")),
+        (SeedFigure::PodSeconds, "pod seconds", whole),
+        (SeedFigure::GbSeconds, "GB seconds", tenths),
     ];
     let row = |(key, name, write): &Row| {
-        let band = |target: &Target| target.seeds.as_ref()?.figures.get(*key).copied();
-        let told = |Band { median, low, high, .. }| format!("{} ({} to {})", write(median), write(low), write(high));
-        let values: Vec<_> = run.targets.iter().map(|(_, target)| band(target).map(told)).collect();
-        shown(name, values)
+        let band = |target: &Target| target.seeds.as_ref()?.figures.get(key).copied();
+        let told = |Band { median, low, high, .. }: Band| Amount {
+            number: median,
+            text: format!("{} ({} to {})", write(median), write(low), write(high)),
+        };
+        shown(name, run.targets.iter().map(|(_, target)| band(target).map(told)).collect())
     };
     rows.iter().filter_map(row).collect()
 }
@@ -89,45 +124,93 @@ pub fn seeds(run: &Run) -> Option<u64> {
     run.targets.iter().find_map(|(_, target)| target.seeds.as_ref()).map(|seeds| seeds.count)
 }
 
+/// A value, and how it is written.
+struct Amount {
+    number: f64,
+    text: String,
+}
+
+impl Amount {
+    fn of(number: Option<f64>, write: fn(f64) -> String) -> Option<Self> {
+        number.map(|number| Self { number, text: write(number) })
+    }
+
+    fn count(number: Option<u64>) -> Option<Self> {
+        Self::of(number.map(|number| number as f64), whole)
+    }
+}
+
 /// A row, if any target has a value for it.
-fn shown(name: &str, values: Vec<Option<String>>) -> Option<Figure> {
-    let known = values.iter().any(Option::is_some);
-    let values = values.into_iter().map(|value| value.unwrap_or_else(|| "–".to_owned())).collect();
-    known.then(|| Figure { name: name.to_owned(), values })
+fn shown(name: &str, amounts: Vec<Option<Amount>>) -> Option<Figure> {
+    amounts.iter().any(Option::is_some).then(|| Figure {
+        name: name.to_owned(),
+        amounts: amounts.iter().map(|amount| amount.as_ref().map(|amount| amount.number)).collect(),
+        values: amounts.into_iter().map(|amount| amount.map_or("–".to_owned(), |amount| amount.text)).collect(),
+    })
 }
 
 fn measured(run: &Run) -> Vec<Figure> {
-    type Row = (&'static str, fn(&Target) -> Option<String>);
+    type Row = (&'static str, fn(&Target) -> Option<Amount>);
     let rows: &[Row] = &[
-        ("messages done", |t| Some(format!("{} of {}", count(t.messages.done), count(t.messages.sent)))),
-        ("lost", |t| t.messages.lost.map(count)),
-        ("unaccounted", |t| t.messages.unaccounted.map(count)),
-        ("rejected", |t| (t.messages.rejected > 0).then(|| count(t.messages.rejected))),
-        ("retried", |t| t.messages.retried.filter(|n| *n > 0).map(count)),
-        ("duplicates", |t| t.messages.duplicates.filter(|n| *n > 0).map(count)),
-        ("drained after", |t| t.drain_seconds.filter(|_| t.messages.done > 0).map(seconds)),
-        ("at the floor after", |t| t.floor_seconds.map(seconds)),
-        ("latency p50", |t| t.latency_seconds.map(|l| seconds(l.p50))),
-        ("latency p95", |t| t.latency_seconds.map(|l| seconds(l.p95))),
-        ("latency p99", |t| t.latency_seconds.map(|l| seconds(l.p99))),
-        ("peak capacity", |t| Some(count(t.peak_capacity.into()))),
-        ("at once in each", |t| Some(count(t.in_host_concurrency.into()))),
-        ("capacity in use", |t| in_use(t).map(|share| format!("{:.0} %", share * 100.0))),
-        ("SQS requests a message", |t| t.requests.per_message(t.messages.sent).map(|n| format!("{n:.3}"))),
-        ("empty receives", |t| t.requests.empty_receive.map(count)),
-        ("pod seconds", |t| t.usage.pod_seconds.map(|s| count(s.round() as u64))),
-        ("GB seconds", |t| t.usage.gb_seconds.map(|s| format!("{s:.1}"))),
-        ("invocations", |t| t.usage.invocations.map(count)),
-        ("cold starts", |t| t.usage.cold_starts.map(count)),
-        ("overhead of the machine", |t| t.overhead_seconds.map(|s| format!("{s:.2} s"))),
+        ("messages done", |t| {
+            let (done, sent) = (t.messages.done, t.messages.sent);
+            Some(Amount { number: done as f64, text: format!("{} of {}", count(done), count(sent)) })
+        }),
+        ("lost", |t| Amount::count(t.messages.lost)),
+        ("unaccounted", |t| Amount::count(t.messages.unaccounted)),
+        ("rejected", |t| Amount::count(Some(t.messages.rejected).filter(|n| *n > 0))),
+        ("retried", |t| Amount::count(t.messages.retried.filter(|n| *n > 0))),
+        ("duplicates", |t| Amount::count(t.messages.duplicates.filter(|n| *n > 0))),
+        ("drained after", |t| Amount::of(t.drain_seconds.filter(|_| t.messages.done > 0), seconds)),
+        ("at the floor after", |t| Amount::of(t.floor_seconds, seconds)),
+        ("latency p50", |t| Amount::of(t.latency_seconds.map(|l| l.p50), seconds)),
+        ("latency p95", |t| Amount::of(t.latency_seconds.map(|l| l.p95), seconds)),
+        ("latency p99", |t| Amount::of(t.latency_seconds.map(|l| l.p99), seconds)),
+        ("peak capacity", |t| Amount::count(Some(t.peak_capacity.into()))),
+        ("at once in each", |t| Amount::count(Some(t.in_host_concurrency.into()))),
+        ("capacity in use", |t| Amount::of(in_use(t), |share| format!("{:.0} %", share * 100.0))),
+        ("SQS requests per message", |t| Amount::of(t.requests.per_message(t.messages.sent), |n| format!("{n:.3}"))),
+        ("empty receives", |t| Amount::count(t.requests.empty_receive)),
+        ("pod seconds", |t| Amount::of(t.usage.pod_seconds, whole)),
+        ("GB seconds", |t| Amount::of(t.usage.gb_seconds, tenths)),
+        ("invocations", |t| Amount::count(t.usage.invocations)),
+        ("cold starts", |t| Amount::count(t.usage.cold_starts)),
+        ("overhead of the machine", |t| Amount::of(t.overhead_seconds, |s| format!("{s:.2} s"))),
     ];
-    let row = |(name, value): &Row| shown(name, run.targets.iter().map(|(_, target)| value(target)).collect());
+    let row = |(name, amount): &Row| shown(name, run.targets.iter().map(|(_, target)| amount(target)).collect());
     rows.iter().filter_map(row).collect()
 }
 
-/// Scenario seconds for people.
+fn whole(number: f64) -> String {
+    count(number.round().max(0.0) as u64)
+}
+
+/// A number to a tenth, its thousands apart.
+fn tenths(number: f64) -> String {
+    let tenths = (number * 10.0).round().max(0.0) as u64;
+    format!("{}.{}", count(tenths / 10), tenths % 10)
+}
+
+/// Scenario seconds for people: 250 ms, 34.0 s, 2 min 29 s, 1 h 24 min, 2 d 3 h. The pictures write them the same way
+/// (html/draw.js).
 pub fn seconds(seconds: f64) -> String {
-    format!("{seconds:.1} s")
+    if seconds < 0.0 {
+        return format!("−{}", self::seconds(-seconds));
+    }
+    let two = |high: u64, low: u64, a: &str, b: &str| match low {
+        0 => format!("{} {a}", count(high)),
+        low => format!("{} {a} {low} {b}", count(high)),
+    };
+    let whole = seconds.round() as u64;
+    let minutes = (seconds / 60.0).round() as u64;
+    let hours = (seconds / 3600.0).round() as u64;
+    match seconds {
+        short if short < 0.9995 => format!("{:.0} ms", short * 1000.0),
+        short if short < 59.95 => format!("{short:.1} s"),
+        _ if whole < 3600 => two(whole / 60, whole % 60, "min", "s"),
+        _ if minutes < 24 * 60 => two(minutes / 60, minutes % 60, "h", "min"),
+        _ => two(hours / 24, hours % 24, "d", "h"),
+    }
 }
 
 /// Money, exact to the cent, or to two digits where it is less.
@@ -186,4 +269,40 @@ pub fn changes(target: &Target) -> (Vec<&Decision>, usize, Vec<&Decision>) {
     let left_out = first.len() - FIRST;
     first.truncate(FIRST);
     (first, left_out, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_two_units_at_most_and_carry_what_they_round() {
+        for (time, text) in [
+            (0.0, "0 ms"),
+            (0.25, "250 ms"),
+            (0.9999, "1.0 s"),
+            (34.04, "34.0 s"),
+            (59.96, "1 min"),
+            (148.8, "2 min 29 s"),
+            (3599.7, "1 h"),
+            (5040.0, "1 h 24 min"),
+            (86_399.0, "1 d"),
+            (183_600.0, "2 d 3 h"),
+            (-90.0, "−1 min 30 s"),
+        ] {
+            assert_eq!(seconds(time), text, "{time}");
+        }
+        assert!(seconds(f64::MAX).ends_with(" h"), "{}", seconds(f64::MAX));
+        assert_eq!(tenths(1234.56), "1,234.6");
+    }
+
+    #[test]
+    fn a_difference_is_a_share_of_what_was_before() {
+        let told = |now, before| Difference { now, before }.to_string();
+        assert_eq!(told(112.0, 100.0), "+12 %");
+        assert_eq!(told(97.0, 100.0), "−3 %");
+        assert_eq!(told(100.1, 100.0), "same");
+        assert_eq!(told(4000.0, 100.0), "× 40");
+        assert_eq!((told(0.0, 0.0), told(5.0, 0.0)), ("same".to_owned(), "new".to_owned()));
+    }
 }

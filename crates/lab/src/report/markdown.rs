@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds};
+use super::figures::{Figure, changes, doubts, figures, heading, over_seeds, printable, seconds, seeds};
 use super::verdict::verdict;
 use crate::cost::Prices;
 use crate::run::{Decision, Run};
@@ -28,6 +28,9 @@ pub fn markdown(run: &Run, prices: &Prices) -> String {
         last.into_iter().for_each(|change| decision(&mut out, change));
         out.push_str("\n</details>\n");
     }
+    for doubt in doubts(run, prices) {
+        let _ = writeln!(out, "\n> In doubt: {}", cell(&doubt));
+    }
     for warning in &run.warnings {
         let _ = writeln!(out, "\n> {}", cell(warning));
     }
@@ -35,9 +38,9 @@ pub fn markdown(run: &Run, prices: &Prices) -> String {
 }
 
 fn decision(out: &mut String, decision: &Decision) {
-    let reason = decision.reason.as_deref().unwrap_or("unknown");
-    let (t, from, to) = (seconds(decision.t), decision.from, decision.to);
-    let (by, why) = (cell(&decision.by), cell(&format!("{reason} {}", decision.detail)));
+    let t = seconds(decision.t);
+    let Decision { from, to, by, .. } = decision;
+    let why = cell(&format!("{} {}", decision.word(), decision.detail));
     let _ = writeln!(out, "| {t} | {from} → {to} | {by} | {} |", why.trim_end());
 }
 
@@ -51,6 +54,6 @@ fn table(out: &mut String, run: &Run, heading: &str, figures: Vec<Figure>) {
 }
 
 /// Text that stays within its cell, and is no HTML.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|")
 }

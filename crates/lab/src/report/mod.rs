@@ -2,7 +2,10 @@
 
 pub mod advice;
 pub mod break_even;
+pub mod decision;
 pub mod figures;
+pub mod gate;
+pub mod headline;
 pub mod html;
 pub mod markdown;
 pub mod text;

@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use console::{Style, StyledObject};
 
-use super::figures::{Figure, changes, figures, heading, over_seeds, printable, seconds, seeds, sparkline};
+use super::figures::{Figure, changes, doubts, figures, heading, over_seeds, printable, seconds, seeds, sparkline};
 use super::verdict::verdict;
 use crate::cost::Prices;
 use crate::run::{Decision, Run, Target};
@@ -26,6 +26,9 @@ pub fn text(run: &Run, prices: &Prices, color: bool) -> String {
         let line = paint(kind).apply_to(sparkline(target, 60));
         let _ = writeln!(out, "\n{name}: backlog until drained\n  {line}");
         decisions(&mut out, target);
+    }
+    for doubt in doubts(run, prices) {
+        let _ = writeln!(out, "\nin doubt: {}", printable(&doubt));
     }
     for warning in &run.warnings {
         let _ = writeln!(out, "\nnote: {}", printable(warning));
@@ -52,15 +55,16 @@ fn decisions(out: &mut String, target: &Target) {
     let (first, left_out, last) = changes(target);
     first.into_iter().for_each(|change| decision(out, change));
     if left_out > 0 {
-        let _ = writeln!(out, "             … {left_out} changes more, in run.json …");
+        let _ = writeln!(out, "               … {left_out} changes more, in run.json …");
     }
     last.into_iter().for_each(|change| decision(out, change));
 }
 
 fn decision(out: &mut String, decision: &Decision) {
-    let reason = printable(decision.reason.as_deref().unwrap_or("reason unknown"));
-    let (t, from, to, by) = (seconds(decision.t), decision.from, decision.to, printable(&decision.by));
-    let _ = write!(out, "  {t:>9}  {from:>4} → {to:<4}  {by:<22}  {reason}");
+    let reason = decision.word();
+    let t = seconds(decision.t);
+    let Decision { from, to, by, .. } = decision;
+    let _ = write!(out, "  {t:>11}  {from:>4} → {to:<4}  {by:<22}  {reason}");
     let _ = match decision.detail.as_str() {
         "" => writeln!(out),
         detail => writeln!(out, ": {}", printable(detail)),

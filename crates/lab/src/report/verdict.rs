@@ -1,9 +1,10 @@
 //! One paragraph in plain words: which target won, on what, and by how much. Made of the numbers alone.
 
 use super::figures::{bills, count, seconds, usd};
-use crate::cost::{Bill, Prices};
-use crate::run::{Failure, Run, Target};
+use crate::cost::{Bill, CONTROL_PLANE, Prices};
+use crate::run::{Failure, Messages, Run, SeedFigure, Target};
 use crate::target::TargetKind;
+use crate::uncertainty::Uncertainty;
 
 #[cfg(test)]
 mod tests;
@@ -36,20 +37,35 @@ pub fn verdict(run: &Run, prices: &Prices) -> Vec<String> {
             for side in some.iter().filter(|side| side.failure.is_none()) {
                 told.extend([ended(side), tail_of(side), costs(side)]);
             }
+            told.push(control_plane(some));
             told.extend(some.iter().map(capacity));
+            told.extend(some.iter().filter(|side| side.failure.is_some()).map(|side| limited(run, side)));
             told.push(safety(some));
             told
         }
-        [one] => vec![ended(one), tail_of(one), capacity(one), costs(one), safety(&sides)],
+        [one] => {
+            vec![
+                ended(one),
+                tail_of(one),
+                capacity(one),
+                limited(run, one),
+                costs(one),
+                control_plane(&sides),
+                safety(&sides),
+            ]
+        }
         [a, b] => vec![
             winners(a, b),
             drained(a, b),
             tail(a, b),
             money(a, b),
+            control_plane(&sides),
             capacity(a),
             capacity(b),
+            loser(a, b).map(|side| limited(run, side)).unwrap_or_default(),
             requests(a, b),
             luck(&sides),
+            run.uncertainty.as_ref().map(Uncertainty::told).unwrap_or_default(),
             safety(&sides),
         ],
         // More than two are told one by one: nothing here says which of three won.
@@ -68,13 +84,17 @@ fn failed(side: &Side) -> Option<String> {
 
 /// Which of two figures is the lower one.
 #[derive(Clone, Copy, PartialEq)]
-enum Lower {
+pub(super) enum Lower {
+    /// The first.
     First,
+    /// The second.
     Second,
+    /// They are about the same.
     Neither,
 }
 
-fn lower(x: f64, y: f64) -> Lower {
+/// Which of two figures is the lower one, if they are not about the same.
+pub(super) fn lower(x: f64, y: f64) -> Lower {
     match (x - y).abs() <= TIE * x.max(y) {
         true => Lower::Neither,
         false if x < y => Lower::First,
@@ -93,13 +113,46 @@ fn winners(a: &Side, b: &Side) -> String {
         (cost.map(|(x, y)| lower(x.month_usd, y.month_usd)), "cost"),
     ];
     let won = |who: Lower| contests.iter().filter(|(w, _)| *w == Some(who)).map(|(_, what)| *what).collect::<Vec<_>>();
-    let (first, second) = (won(Lower::First), won(Lower::Second));
-    match (first.is_empty(), second.is_empty()) {
-        (true, true) => "Neither target beat the other.".to_owned(),
-        (false, true) => format!("{} won on {}.", a.name, listed(&first)),
-        (true, false) => format!("{} won on {}.", b.name, listed(&second)),
-        _ => format!("{} won on {}, {} on {}.", a.name, listed(&first), b.name, listed(&second)),
+    let first = won(Lower::First);
+    let second = won(Lower::Second);
+    match (&first[..], &second[..]) {
+        ([], []) => "Neither target beat the other.".to_owned(),
+        (on, []) => format!("{} won on {}.", a.name, listed(on)),
+        ([], on) => format!("{} won on {}.", b.name, listed(on)),
+        (on, others) => format!("{} won on {}, {} on {}.", a.name, listed(on), b.name, listed(others)),
     }
+}
+
+/// Which of the two was clearly slower: to drain, or else for its messages.
+fn loser<'a, 'b>(a: &'b Side<'a>, b: &'b Side<'a>) -> Option<&'b Side<'a>> {
+    let slower = |x: Option<f64>, y: Option<f64>| match lower(x?, y?) {
+        Lower::First => Some(b),
+        Lower::Second => Some(a),
+        Lower::Neither => None,
+    };
+    let p95 = |side: &Side| side.target.latency_seconds.map(|latency| latency.p95);
+    slower(a.target.drain_seconds, b.target.drain_seconds).or_else(|| slower(p95(a), p95(b)))
+}
+
+/// What kept a target from being faster.
+fn limited(run: &Run, side: &Side) -> String {
+    let limit = run.limit(side.kind);
+    limit.map(|limit| format!("{} is limited by {limit}.", side.name)).unwrap_or_default()
+}
+
+/// The cluster's own price, which is paid whatever the queue does.
+fn control_plane(sides: &[Side]) -> String {
+    let line = |side: &Side| side.bill.as_ref()?.month.iter().find(|line| line.item == CONTROL_PLANE).cloned();
+    let told = sides.iter().filter_map(|side| {
+        let line = line(side)?;
+        let hours = 30.0 * 24.0;
+        let share = line.quantity / hours * 100.0;
+        Some(format!(
+            "In that, {} are for {share:.0} % of the cluster's control plane (--control-plane-share).",
+            usd(line.usd)
+        ))
+    });
+    told.collect::<Vec<_>>().join(" ")
 }
 
 fn listed(words: &[&str]) -> String {
@@ -119,44 +172,76 @@ fn times(more: f64, less: f64) -> String {
 }
 
 fn drained(a: &Side, b: &Side) -> String {
-    let (Some(x), Some(y)) = (a.target.drain_seconds, b.target.drain_seconds) else {
-        return match (a.target.drain_seconds, b.target.drain_seconds) {
-            (None, None) => "Neither target drained.".to_owned(),
-            _ => format!("{} {}", ended(a), ended(b)),
-        };
+    let (x, y) = match (a.target.drain_seconds, b.target.drain_seconds) {
+        (Some(x), Some(y)) => (x, y),
+        (None, None) => return "Neither target drained.".to_owned(),
+        (Some(_), None) | (None, Some(_)) => return format!("{} {}", ended(a), ended(b)),
     };
     let ((fast, short), (slow, long)) = if x <= y { ((a.name, x), (b.name, y)) } else { ((b.name, y), (a.name, x)) };
-    let (short_text, long_text) = (seconds(short), seconds(long));
+    let short_text = seconds(short);
+    let long_text = seconds(long);
     match lower(x, y) {
         Lower::Neither => {
             format!("Both drained at about the same time: {fast} after {short_text}, {slow} after {long_text}.")
         }
-        _ => format!("{fast} drained after {short_text}; {slow} took {long_text}, {} as long.", times(long, short)),
+        Lower::First | Lower::Second => {
+            format!("{fast} drained after {short_text}; {slow} took {long_text}, {} as long.", times(long, short))
+        }
     }
 }
 
 fn ended(side: &Side) -> String {
     let (name, messages) = (side.name, &side.target.messages);
+    let all = count(messages.sent);
     match side.target.drain_seconds {
-        Some(drain) => format!("{name} was done with {} messages after {}.", count(messages.sent), seconds(drain)),
+        Some(drain) if messages.done == messages.sent => {
+            format!("{name} was done with {all} messages after {}.", seconds(drain))
+        }
+        Some(drain) => {
+            let done = count(messages.done);
+            format!(
+                "{name} drained after {}: {done} of {all} messages were done{}.",
+                seconds(drain),
+                not_done(messages)
+            )
+        }
         None => {
-            format!("{name} did not drain: {} of {} messages were done.", count(messages.done), count(messages.sent))
+            format!("{name} did not drain: {} of {all} messages were done{}.", count(messages.done), not_done(messages))
         }
     }
 }
 
+/// How the other messages ended.
+fn not_done(messages: &Messages) -> String {
+    let others = [
+        (messages.rejected, "are dead letters"),
+        (messages.lost.unwrap_or_default(), "were lost"),
+        (messages.open(), "are open"),
+    ];
+    others.into_iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!(", {} {how}", count(n))).collect()
+}
+
 fn tail_of(side: &Side) -> String {
-    let told =
-        |latency: crate::run::Latency| format!("Of a hundred messages, 95 were done within {}.", seconds(latency.p95));
+    let told = |latency: crate::run::Latency| {
+        format!("{}, 95 were done within {}.", of_a_hundred(&[side]), seconds(latency.p95))
+    };
     side.target.latency_seconds.map(told).unwrap_or_default()
+}
+
+/// Latencies are of the messages that were done alone.
+fn of_a_hundred(sides: &[&Side]) -> &'static str {
+    match sides.iter().all(|side| side.target.messages.done == side.target.messages.sent) {
+        true => "Of a hundred messages",
+        false => "Of a hundred messages that were done",
+    }
 }
 
 fn tail(a: &Side, b: &Side) -> String {
     let Some((x, y)) = a.target.latency_seconds.zip(b.target.latency_seconds) else {
         return [a, b].map(tail_of).into_iter().find(|told| !told.is_empty()).unwrap_or_default();
     };
-    let (x_text, y_text) = (seconds(x.p95), seconds(y.p95));
-    format!("Of a hundred messages, 95 were done within {x_text} on {} and within {y_text} on {}.", a.name, b.name)
+    let (x_text, y_text, all) = (seconds(x.p95), seconds(y.p95), of_a_hundred(&[a, b]));
+    format!("{all}, 95 were done within {x_text} on {} and within {y_text} on {}.", a.name, b.name)
 }
 
 fn costs(side: &Side) -> String {
@@ -176,10 +261,11 @@ fn money(a: &Side, b: &Side) -> String {
     };
     let ((cheap, less), (dear, more)) =
         if x.month_usd <= y.month_usd { ((a.name, x), (b.name, y)) } else { ((b.name, y), (a.name, x)) };
-    let (low, high) = (usd(less.month_usd), usd(more.month_usd));
+    let low = usd(less.month_usd);
+    let high = usd(more.month_usd);
     match lower(x.month_usd, y.month_usd) {
         Lower::Neither => format!("A month of such days costs about the same: {low} on {cheap}, {high} on {dear}."),
-        _ => format!(
+        Lower::First | Lower::Second => format!(
             "A month of such days costs {low} on {cheap} and {high} on {dear}, {} as much{}.",
             times(more.month_usd, less.month_usd),
             largest(more)
@@ -207,14 +293,14 @@ fn capacity(side: &Side) -> String {
 fn requests(a: &Side, b: &Side) -> String {
     let each = |side: &Side| side.target.requests.per_message(side.target.messages.sent);
     let Some((x, y)) = each(a).zip(each(b)) else { return String::new() };
-    format!("SQS requests a message: {} {x:.2}, {} {y:.2}.", a.name, b.name)
+    format!("SQS requests per message: {} {x:.2}, {} {y:.2}.", a.name, b.name)
 }
 
 /// How far the seeds are apart, where there are several.
 fn luck(sides: &[Side]) -> String {
     let told = sides.iter().filter_map(|side| {
         let seeds = side.target.seeds.as_ref()?;
-        let band = seeds.figures.get("drain_seconds")?;
+        let band = seeds.figures.get(&SeedFigure::DrainSeconds)?;
         Some((seeds.count, format!("{} in {} to {}", side.name, seconds(band.low), seconds(band.high))))
     });
     let told: Vec<_> = told.collect();
@@ -224,11 +310,20 @@ fn luck(sides: &[Side]) -> String {
 }
 
 fn safety(sides: &[Side]) -> String {
-    let told = sides.iter().filter_map(|side| match side.target.messages.lost {
+    let lost = sides.iter().filter_map(|side| match side.target.messages.lost {
         Some(0) => None,
         Some(n) => Some(format!("{} lost {}", side.name, count(n))),
         None => Some(format!("whether {} lost any is not known", side.name)),
     });
-    let told: Vec<_> = told.collect();
-    if told.is_empty() { "No message was lost.".to_owned() } else { format!("Mind: {}.", told.join(", ")) }
+    let lost: Vec<_> = lost.collect();
+    let dead = sides.iter().filter(|side| side.target.messages.rejected > 0).map(|side| {
+        let rejected = side.target.messages.rejected;
+        format!("{} has {} dead letter{}", side.name, count(rejected), if rejected == 1 { "" } else { "s" })
+    });
+    let dead: Vec<_> = dead.collect();
+    match (lost.is_empty(), dead.is_empty()) {
+        (true, true) => "No message was lost.".to_owned(),
+        (true, false) => format!("No message was lost; {}.", dead.join(", ")),
+        (false, _) => format!("Mind: {}.", [lost, dead].concat().join(", ")),
+    }
 }

@@ -1,4 +1,4 @@
-//! Why a target has neither a bill nor a victory: it did not do what it was asked to.
+//! Why a target has neither a bill nor a win: it did not do what it was asked to.
 
 use std::fmt;
 

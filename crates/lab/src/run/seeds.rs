@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::{Sample, Target};
@@ -14,8 +15,8 @@ const POINTS: usize = 240;
 pub struct Seeds {
     /// How many seeds, the run's own among them.
     pub count: u64,
-    /// Figures by name: seconds, messages, or what the name says. A seed that has no such figure is left out of it.
-    pub figures: BTreeMap<String, Band>,
+    /// What the seeds have of each figure. A seed that has no such figure is left out of it.
+    pub figures: BTreeMap<SeedFigure, Band>,
     /// Messages that wait or are worked on, by scenario seconds.
     pub backlog: Columns,
     /// Pods, or invocations under way, by scenario seconds.
@@ -50,26 +51,56 @@ pub struct Columns {
     pub high: Vec<f64>,
 }
 
-type Figure = (&'static str, fn(&Target) -> Option<f64>);
+/// A figure that is compared over the seeds. The names are those of `run.json`, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum SeedFigure {
+    /// [`Target::drain_seconds`].
+    DrainSeconds,
+    /// [`Target::floor_seconds`].
+    FloorSeconds,
+    /// [`Usage::gb_seconds`](super::Usage::gb_seconds).
+    GbSeconds,
+    /// The median of the latency.
+    #[serde(rename = "latency_p50_seconds")]
+    LatencyP50Seconds,
+    /// The 95th percentile of the latency.
+    #[serde(rename = "latency_p95_seconds")]
+    LatencyP95Seconds,
+    /// The 99th percentile of the latency.
+    #[serde(rename = "latency_p99_seconds")]
+    LatencyP99Seconds,
+    /// [`Target::peak_capacity`].
+    PeakCapacity,
+    /// [`Usage::pod_seconds`](super::Usage::pod_seconds).
+    PodSeconds,
+    /// [`Requests::per_message`](super::Requests::per_message).
+    RequestsPerMessage,
+}
 
-const FIGURES: &[Figure] = &[
-    ("drain_seconds", |t| t.drain_seconds),
-    ("floor_seconds", |t| t.floor_seconds),
-    ("latency_p50_seconds", |t| t.latency_seconds.map(|l| l.p50)),
-    ("latency_p95_seconds", |t| t.latency_seconds.map(|l| l.p95)),
-    ("latency_p99_seconds", |t| t.latency_seconds.map(|l| l.p99)),
-    ("peak_capacity", |t| Some(f64::from(t.peak_capacity))),
-    ("requests_per_message", |t| t.requests.per_message(t.messages.sent)),
-    ("pod_seconds", |t| t.usage.pod_seconds),
-    ("gb_seconds", |t| t.usage.gb_seconds),
-];
+impl SeedFigure {
+    /// The figure of one seed; `None` if it has none.
+    fn of(self, target: &Target) -> Option<f64> {
+        match self {
+            Self::DrainSeconds => target.drain_seconds,
+            Self::FloorSeconds => target.floor_seconds,
+            Self::GbSeconds => target.usage.gb_seconds,
+            Self::LatencyP50Seconds => target.latency_seconds.map(|latency| latency.p50),
+            Self::LatencyP95Seconds => target.latency_seconds.map(|latency| latency.p95),
+            Self::LatencyP99Seconds => target.latency_seconds.map(|latency| latency.p99),
+            Self::PeakCapacity => Some(f64::from(target.peak_capacity)),
+            Self::PodSeconds => target.usage.pod_seconds,
+            Self::RequestsPerMessage => target.requests.per_message(target.messages.sent),
+        }
+    }
+}
 
 impl Seeds {
     /// Of the same target, once a seed.
     pub fn of(targets: &[&Target]) -> Self {
-        let figures = FIGURES.iter().filter_map(|(name, of)| {
-            let values: Vec<f64> = targets.iter().filter_map(|target| of(target)).collect();
-            Some(((*name).to_owned(), Band::of(values)?))
+        let figures = SeedFigure::value_variants().iter().filter_map(|figure| {
+            let values = targets.iter().filter_map(|target| figure.of(target)).collect();
+            Some((*figure, Band::of(values)?))
         });
         Self {
             count: targets.len() as u64,
@@ -168,6 +199,20 @@ mod tests {
     }
 
     #[test]
+    fn figures_keep_their_names_and_their_order_in_run_json() {
+        let band = Band::of(vec![1.0]).expect("a value");
+        let all: BTreeMap<_, _> = SeedFigure::value_variants().iter().map(|figure| (*figure, band)).collect();
+        let names: Vec<_> = SeedFigure::value_variants().iter().map(json).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        assert!(names.contains(&"\"latency_p95_seconds\"".to_owned()), "{names:?}");
+        assert_eq!(serde_json::from_str::<BTreeMap<SeedFigure, Band>>(&json(&all)).expect("read back"), all);
+    }
+
+    fn json(value: &impl Serialize) -> String {
+        serde_json::to_string(value).expect("JSON")
+    }
+
+    #[test]
     fn a_seed_that_has_ended_stays_as_it_was_and_shares_are_exact_at_every_bound() {
         let seed = |end: u32, le: f64| Target {
             samples: (0..=end)
@@ -179,8 +224,8 @@ mod tests {
         };
         let targets = [seed(10, 2.0), seed(20, 2.0), seed(240, 4.0)];
         let seeds = Seeds::of(&targets.each_ref());
-        assert_eq!((seeds.count, seeds.figures["drain_seconds"].median), (3, 20.0));
-        assert!(!seeds.figures.contains_key("pod_seconds"), "no seed has it");
+        assert_eq!((seeds.count, seeds.figures[&SeedFigure::DrainSeconds].median), (3, 20.0));
+        assert!(!seeds.figures.contains_key(&SeedFigure::PodSeconds), "no seed has it");
         let at = |t: usize| (seeds.backlog.x[t], seeds.backlog.low[t], seeds.backlog.median[t], seeds.backlog.high[t]);
         assert_eq!(at(0), (0.0, 10.0, 20.0, 240.0));
         assert_eq!(at(15), (15.0, 0.0, 5.0, 225.0));

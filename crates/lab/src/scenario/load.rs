@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use twinscale_work::duration_text;
 
 /// The shape of a load. Every shape sends the scenario's number of messages in all, and then stops. Rates are in
-/// messages a second.
+/// messages per second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "shape", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Load {
@@ -158,7 +158,57 @@ impl Load {
     pub fn recorded_messages(&self) -> Option<u64> {
         match self {
             Self::Recorded { rows, .. } => Some(rows.iter().map(|row| row.count).sum()),
-            _ => None,
+            Self::Burst
+            | Self::Steady { .. }
+            | Self::Ramp { .. }
+            | Self::Poisson { .. }
+            | Self::Day { .. }
+            | Self::OnOff { .. } => None,
+        }
+    }
+
+    /// Messages of a load that has a length of its own: what was recorded, and one whole day.
+    pub fn messages(&self) -> Option<u64> {
+        match self {
+            Self::Day { rate, period, .. } => Some((rate * period.as_secs_f64()).round().max(1.0) as u64),
+            Self::Recorded { .. } => self.recorded_messages(),
+            Self::Burst | Self::Steady { .. } | Self::Ramp { .. } | Self::Poisson { .. } | Self::OnOff { .. } => None,
+        }
+    }
+
+    /// About when the last of so many messages is sent; where chance draws it, hardly ever later.
+    pub fn length(&self, messages: u64) -> Duration {
+        let n = messages as f64;
+        // Six standard deviations of a sum of exponential gaps.
+        let late = n + 6.0 * n.sqrt();
+        let seconds = match *self {
+            Self::Burst => 0.0,
+            Self::Steady { rate } => n / rate,
+            Self::Ramp { from, to, over } => ramp(n, from, to, over),
+            Self::Poisson { rate } => late / rate,
+            // Whole periods have the mean rate; within one, its quiet part may be what is left.
+            Self::Day { rate, noise, period, .. } => {
+                let period = period.as_secs_f64();
+                let periods = late / (rate * period);
+                (periods.floor() + if periods.fract() > 0.01 { 1.0 } else { 0.05 }) * period * (1.0 + 0.1 * noise)
+            }
+            Self::OnOff { rate, on, off } => on_off(messages, rate, on, off),
+            Self::Recorded { ref rows, .. } => recorded(rows).take(messages as usize).last().unwrap_or(0.0),
+        };
+        Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+    }
+
+    /// The highest rate, of a whole minute where noise or rows make it differ; `None` for a burst, which has none.
+    pub fn peak_rate(&self) -> Option<f64> {
+        match *self {
+            Self::Burst => None,
+            Self::Steady { rate } | Self::Poisson { rate } | Self::OnOff { rate, .. } => Some(rate),
+            Self::Ramp { from, to, .. } => Some(from.max(to)),
+            Self::Day { rate, swing, noise, .. } => Some(rate * (1.0 + swing) * (1.0 + noise)),
+            Self::Recorded { ref rows, .. } => spread(rows)
+                .filter(|(_, width, _)| *width > 0.0)
+                .map(|(_, width, count)| count as f64 / width)
+                .reduce(f64::max),
         }
     }
 }
@@ -222,14 +272,19 @@ fn day(
     })
 }
 
-/// Spreads each row until the next; the last one as far as the one before it (a minute when it stands alone).
+/// Each row's messages, evenly until the next row.
 fn recorded(rows: &[Arrival]) -> impl Iterator<Item = f64> {
+    spread(rows).flat_map(|(at, width, count)| (0..count).map(move |k| at + width * k as f64 / count as f64))
+}
+
+/// When each row begins, how many seconds it lasts (the last one as long as the one before it, a minute when it stands
+/// alone), and its messages.
+fn spread(rows: &[Arrival]) -> impl Iterator<Item = (f64, f64, u64)> {
     let start = |n: usize| rows.get(n).map(|row| row.at.as_secs_f64());
-    rows.iter().enumerate().flat_map(move |(n, row)| {
+    rows.iter().enumerate().map(move |(n, row)| {
         let at = row.at.as_secs_f64();
         let before = n.checked_sub(1).and_then(start).map_or(60.0, |before| at - before);
-        let width = start(n + 1).map_or(before, |next| next - at);
-        (0..row.count).map(move |k| at + width * k as f64 / row.count as f64)
+        (at, start(n + 1).map_or(before, |next| next - at), row.count)
     })
 }
 

@@ -1,6 +1,10 @@
-//! Reads a recorded load: a CSV of time and count, or what CloudWatch gives for `NumberOfMessagesSent`.
+//! Reads what was recorded: a load, and what a target did with it. Files are those that people have: CloudWatch's answers and
+//! exports, Prometheus' answers, tables, and logs of times.
 
 mod cloudwatch;
+mod metric;
+mod prometheus;
+mod table;
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,81 +14,100 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{Scenario, ScenarioError};
 use crate::scenario::load::{Arrival, Load};
+#[cfg(test)]
+pub(crate) use metric::Reading;
+pub(crate) use metric::{RecordedMetric, Values};
+
+/// CloudWatch's name of the metric that is a load.
+const SENT: &str = "NumberOfMessagesSent";
 
 impl Scenario {
-    /// Reads the CSV that a recorded load names, relative to the scenario's own file. The rows decide how many
-    /// messages there are; a flag may ask for fewer.
+    /// Reads the file that a recorded load names, relative to the scenario's own file.
     pub(super) fn with_recorded_rows(mut self, scenario: &str) -> Result<Self, ScenarioError> {
         if let Load::Recorded { file: Some(file), rows } = &mut self.load {
             let path = Path::new(scenario).parent().unwrap_or(Path::new("")).join(&*file);
-            let path_text = path.display().to_string();
-            let error = |line, what| ScenarioError::Recorded { file: path_text.clone(), line, what };
-            let text = std::fs::read_to_string(&path).map_err(|e| error(None, e.to_string()))?;
-            *rows = parse(&text).map_err(|(line, what)| error(line, what))?;
-        }
-        if let Some(recorded) = self.load.recorded_messages() {
-            self.messages = recorded;
+            *rows = recording(&path)?.rows;
         }
         Ok(self)
     }
 }
 
+/// A load that was recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Recording {
+    /// When its first row begins, in seconds of its own clock: since 1970 where it has dates.
+    pub began: f64,
+    /// How many messages at which time from then on.
+    pub rows: Vec<Arrival>,
+}
+
+/// Reads the load in one file.
+///
+/// # Errors
+/// [`ScenarioError::Recorded`]: it cannot be read, or holds no load.
+pub(crate) fn recording(path: &Path) -> Result<Recording, ScenarioError> {
+    let wrong = |(line, what)| wrong(path, line, what);
+    load(metrics_of(&text(path)?).map_err(wrong)?).map_err(wrong)
+}
+
+/// Reads every metric in one file but the load.
+///
+/// # Errors
+/// [`ScenarioError::Recorded`]: it cannot be read, or holds no metric.
+pub(crate) fn observed(path: &Path) -> Result<Vec<RecordedMetric>, ScenarioError> {
+    let mut metrics = metrics_of(&text(path)?).map_err(|(line, what)| wrong(path, line, what))?;
+    metrics.retain(|metric| !metric.name.contains(SENT));
+    Ok(metrics)
+}
+
+fn text(path: &Path) -> Result<String, ScenarioError> {
+    std::fs::read_to_string(path).map_err(|error| wrong(path, None, error.to_string()))
+}
+
+fn wrong(path: &Path, line: Option<usize>, what: String) -> ScenarioError {
+    ScenarioError::Recorded { file: path.display().to_string(), line, what }
+}
+
 /// What is wrong, and in which line, where one is to blame.
 type Mistake = (Option<usize>, String);
 
-/// Rows of time and count, in order of time. Lines before the first such row are headings (CloudWatch writes several);
-/// times are seconds, or dates and times, and count from the first row.
-fn parse(text: &str) -> Result<Vec<Arrival>, Mistake> {
+fn metrics_of(text: &str) -> Result<Vec<RecordedMetric>, Mistake> {
     // Spreadsheets put a byte order mark in front.
     let text = text.trim_start_matches('\u{feff}');
-    if let Some(rows) = cloudwatch::parse(text) {
-        return arrivals(rows?);
-    }
-    let mut rows: Vec<Row> = Vec::new();
-    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let mut cells = line.split(',').map(|cell| cell.trim().trim_matches('"'));
-        let (time, count) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
-        let more = cells.next().is_some_and(|cell| cell.parse::<f64>().is_ok());
-        let Some(at) = seconds(time) else {
-            if rows.is_empty() {
-                continue;
-            }
-            let advice = "is no time: write seconds, or a date and time as 2026-11-24T10:00:00Z";
-            return Err((Some(n + 1), format!("'{time}' {advice}")));
-        };
-        if more {
-            return Err((Some(n + 1), format!("'{line}': there is more than one count; keep one metric in the file")));
+    if text.trim_start().starts_with('{') {
+        let answer: serde_json::Value = serde_json::from_str(text)
+            .map_err(|error| (Some(error.line()).filter(|line| *line > 1), format!("no JSON: {error}")))?;
+        match answer["data"].is_object() {
+            true => prometheus::metrics(&answer),
+            false => cloudwatch::of_json(&answer),
         }
-        // CloudWatch leaves a cell empty where nothing was sent.
-        let count = if count.is_empty() { Some(0.0) } else { count.parse::<f64>().ok() };
-        let Some(count) = count.and_then(whole) else {
-            return Err((Some(n + 1), format!("'{line}': the count is no whole number of messages, 0 or more")));
-        };
-        if rows.last().is_some_and(|(before, _)| *before >= at) {
-            return Err((Some(n + 1), format!("'{time}' is not after the time before it: order the rows by time")));
-        }
-        rows.push((at, count));
+    } else if text.lines().any(|line| line.starts_with("DATAPOINTS\t")) {
+        cloudwatch::of_text(text)
+    } else {
+        table::metrics(text)
     }
-    arrivals(rows)
 }
 
-/// A time in seconds and a count.
-type Row = (f64, u64);
-
-/// A count of messages, which CloudWatch writes as 12.0.
-fn whole(count: f64) -> Option<u64> {
-    ((0.0..=1e12).contains(&count) && count.fract() == 0.0).then_some(count as u64)
-}
-
-/// The rows, in order, with times from the first.
-fn arrivals(rows: Vec<Row>) -> Result<Vec<Arrival>, Mistake> {
-    let Some((first, _)) = rows.first().copied() else {
+/// The one metric that is a load, as rows in order of time.
+fn load(mut metrics: Vec<RecordedMetric>) -> Result<Recording, Mistake> {
+    if metrics.iter().any(|metric| metric.name.contains(SENT)) {
+        metrics.retain(|metric| metric.name.contains(SENT));
+    }
+    let counts = match &metrics[..] {
+        [] => Vec::new(),
+        [one] => one.counts()?,
+        [_, _, ..] => {
+            let names: Vec<_> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+            let what = format!("there is more than one metric in it ({}): keep one, or {SENT}", names.join(", "));
+            return Err((None, what));
+        }
+    };
+    let Some((began, _)) = counts.first().copied() else {
         return Err((None, "there is no row of time and count in it".to_owned()));
     };
-    rows.into_iter()
-        .map(|(at, count)| Duration::try_from_secs_f64(at - first).map(|at| Arrival { at, count }))
-        .collect::<Result<_, _>>()
-        .map_err(|e| (None, e.to_string()))
+    let row = |(at, count): (f64, u64)| Duration::try_from_secs_f64(at - began).map(|at| Arrival { at, count });
+    let rows = counts.into_iter().map(row).collect::<Result<_, _>>().map_err(|error| (None, error.to_string()))?;
+    Ok(Recording { began, rows })
 }
 
 /// Seconds since some moment: a plain number, or a date and time with or without an offset.
@@ -103,68 +126,4 @@ fn seconds(text: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows(text: &str) -> Vec<(u64, u64)> {
-        parse(text).expect(text).iter().map(|row| (row.at.as_secs(), row.count)).collect()
-    }
-
-    #[test]
-    fn a_cloudwatch_export_is_read() {
-        let export = "Full label,NumberOfMessagesSent\nPeriod,60\n\
-                      2026/11/24 10:00:00,120.0\n2026/11/24 10:01:00,\n2026/11/24 10:02:00,7\n";
-        assert_eq!(rows(export), [(0, 120), (60, 0), (120, 7)]);
-    }
-
-    #[test]
-    fn what_the_command_line_and_the_api_answer_is_read_in_whatever_order_it_comes() {
-        let expected = [(0, 120), (60, 7), (180, 3)];
-        let text = "NumberOfMessagesSent\nDATAPOINTS\t7.0\t2026-11-24T10:01:00+00:00\tCount\n\
-                    DATAPOINTS\t120.0\t2026-11-24T10:00:00+00:00\tCount\nDATAPOINTS\t3.0\t2026-11-24T10:03:00+00:00\tCount\n";
-        assert_eq!(rows(text), expected);
-        let statistics = r#"{ "Label": "NumberOfMessagesSent", "Datapoints": [
-            { "Timestamp": "2026-11-24T10:03:00Z", "Sum": 3.0, "Unit": "Count" },
-            { "Timestamp": "2026-11-24T10:00:00Z", "Sum": 120.0, "Unit": "Count" },
-            { "Timestamp": "2026-11-24T10:01:00Z", "Sum": 7.0, "Unit": "Count" } ] }"#;
-        assert_eq!(rows(statistics), expected);
-        let data = r#"{ "MetricDataResults": [{ "Id": "sent", "Label": "x", "StatusCode": "Complete",
-            "Timestamps": ["2026-11-24T10:03:00+00:00", "2026-11-24T10:01:00+00:00", "2026-11-24T10:00:00+00:00"],
-            "Values": [3.0, 7.0, 120.0] }], "Messages": [] }"#;
-        assert_eq!(rows(data), expected);
-    }
-
-    #[test]
-    fn times_may_be_seconds_or_dates_with_an_offset() {
-        assert_eq!(rows("time,count\n100,1\n105.5,2\n"), [(0, 1), (5, 2)]);
-        assert_eq!(rows("2026-11-24T23:59:59+01:00,1\n2026-11-24T23:00:04Z,2"), [(0, 1), (5, 2)]);
-        assert_eq!(rows("\"2024-02-28 23:59:00\",\"1\"\n\"2024-03-01 00:00:00\",\"2\""), [(0, 1), (86_460, 2)]);
-    }
-
-    #[test]
-    fn a_bad_row_is_named_with_its_line() {
-        for (text, line, named) in [
-            ("", None, "no row"),
-            ("time,count\n", None, "no row"),
-            ("0,5\nsoon,5", Some(2), "'soon' is no time"),
-            ("0,5\n60,-1", Some(2), "no whole number"),
-            ("0,many", Some(1), "no whole number"),
-            ("0,NaN", Some(1), "no whole number"),
-            ("time,count\n60,5\n0,5", Some(3), "order the rows"),
-            ("time,a,b\n0,5,6", Some(2), "more than one count"),
-            ("{\"Datapoints\": []}", None, "no row"),
-            (
-                "{\"Datapoints\": [{\"Timestamp\": \"2026-11-24T10:00:00Z\", \"Average\": 2.5}]}",
-                None,
-                "--statistics Sum",
-            ),
-            ("{\"Datapoints\": [", None, "no JSON"),
-            ("{\"Items\": []}", None, "Datapoints"),
-            ("DATAPOINTS\t1.5\t2026-11-24T10:00:00Z\tCount", Some(1), "--statistics Sum"),
-        ] {
-            let (at, what) = parse(text).expect_err(text);
-            assert_eq!(at, line, "{text}");
-            assert!(what.contains(named), "{text}: {what}");
-        }
-    }
-}
+mod tests;

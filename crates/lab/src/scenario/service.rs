@@ -18,7 +18,7 @@ pub struct Service {
     /// The function, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<PathBuf>,
-    /// A file of bodies, one a line.
+    /// A file of bodies, one per line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bodies: Option<PathBuf>,
     /// A body with `{n}` (the number of the message, from 0) and `{uuid}` in it.
@@ -68,8 +68,10 @@ impl Service {
         }
         match (&self.bodies, &self.body) {
             (Some(_), Some(_)) => mistakes.push(("body", "write bodies or body, not both".into())),
-            (None, None) => mistakes
-                .push(("bodies", "say what to send: a file with one body a line, or body with {n} and {uuid}".into())),
+            (None, None) => mistakes.push((
+                "bodies",
+                "say what to send: a file with one body per line, or body with {n} and {uuid}".into(),
+            )),
             (Some(_), None) | (None, Some(_)) => {}
         }
         mistakes

@@ -35,6 +35,14 @@ pub(super) enum Event {
     NodeNotice { node: u32 },
     /// Spot takes a node.
     NodeGone { node: u32 },
+    /// The pause of a message that is tried again in place is over.
+    Again { pod: u32 },
+    /// A batch that a poller has received reaches the function.
+    Delivered { batch: u32 },
+    /// What a batch costs beyond its handler is spent: its poller and its environment are free.
+    Settled { batch: u32 },
+    /// Bytes may move again: messages are offered anew.
+    Offer,
     /// A batch has been answered.
     Answered { batch: u32 },
     /// A poller has waited long enough to be given more records.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::run::{self, Bucket, Latency, Messages, Requests};
+use crate::run::{self, Bucket, Flow, FlowBooks, Latency, Messages, Requests};
 
 /// Latencies are kept to the microsecond, with three digits; 15 days is above the longest retention.
 const LONGEST_MICROS: u64 = 15 * 86_400 * 1_000_000;
@@ -48,7 +48,9 @@ pub(super) struct Books {
     pub last_delete: Option<Duration>,
     latencies: Histogram<u64>,
     handler_times: Histogram<u64>,
+    handler_time: Duration,
     slowest: Duration,
+    flow: FlowBooks,
 }
 
 impl Books {
@@ -69,7 +71,9 @@ impl Books {
             last_delete: None,
             latencies: times(),
             handler_times: times(),
+            handler_time: Duration::ZERO,
             slowest: Duration::ZERO,
+            flow: FlowBooks::default(),
         }
     }
 
@@ -78,15 +82,24 @@ impl Books {
         self.sent - self.done - self.rejected - self.expired - self.discarded
     }
 
+    /// So many messages were sent.
+    pub(super) fn sent(&mut self, now: Duration, count: u64) {
+        let first = *self.first_send.get_or_insert(now);
+        self.sent += count;
+        self.flow.sent(now.saturating_sub(first), count);
+    }
+
     /// A message was deleted after it was done.
-    pub(super) fn done(&mut self, latency: Duration) {
+    pub(super) fn done(&mut self, now: Duration, latency: Duration) {
         self.done += 1;
+        self.flow.done(now.saturating_sub(self.first_send.unwrap_or(now)), latency);
         self.slowest = self.slowest.max(latency);
         self.latencies.saturating_record((latency.as_nanos() / 1000) as u64);
     }
 
     /// A handler ends after so long.
     pub(super) fn handled(&mut self, took: Duration) {
+        self.handler_time += took;
         self.handler_times.saturating_record((took.as_nanos() / 1000) as u64);
     }
 
@@ -137,8 +150,18 @@ impl Books {
         })
     }
 
+    /// Over time.
+    pub(super) fn flow(&self) -> Flow {
+        self.flow.so_far()
+    }
+
     pub(super) fn histogram(&self) -> Vec<Bucket> {
         buckets(&self.latencies)
+    }
+
+    /// All attempts together.
+    pub(super) fn handler_seconds(&self) -> f64 {
+        self.handler_time.as_secs_f64()
     }
 
     pub(super) fn handler_times(&self) -> Vec<Bucket> {
@@ -157,7 +180,7 @@ fn buckets(times: &Histogram<u64>) -> Vec<Bucket> {
     )
 }
 
-/// SQS requests that one call with so many messages costs: one for each 64 KiB begun.
+/// The SQS requests that one call costs: one for each 64 KiB begun.
 pub(super) fn billed(messages: usize, body_bytes: u64) -> u64 {
     (messages as u64 * body_bytes).div_ceil(65_536).max(1)
 }
@@ -177,7 +200,7 @@ mod tests {
     #[test]
     fn percentiles_are_within_a_thousandth_and_the_slowest_is_exact() {
         let mut books = Books::new();
-        (1..=1000).for_each(|n| books.done(Duration::from_millis(n * 10)));
+        (1..=1000).for_each(|n| books.done(Duration::ZERO, Duration::from_millis(n * 10)));
         let latency = books.latency().expect("there are messages");
         for (seen, exact) in [(latency.p50, 5.0), (latency.p90, 9.0), (latency.p95, 9.5), (latency.p99, 9.9)] {
             assert!((seen / exact - 1.0).abs() < 0.001, "{seen} for {exact}");

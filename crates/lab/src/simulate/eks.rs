@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::agenda::Event;
-use super::nodes::{NOTICE, Nodes};
-use super::pod::{Kind, Pod, State};
-use super::stage::Stage;
+use super::nodes::{NOTICE, SimulatedNodes};
+use super::pod::{Kind, PodState, SimulatedPod};
+use super::virtual_time::VirtualTime;
 use super::{Host, Used};
 use crate::run::Usage;
-use crate::scenario::{Nodes as NodeSettings, Scenario};
+use crate::scenario::{Eks as Target, Scenario};
 use twinscale_scaling::Policy;
 use twinscale_scaling::keda::Keda;
 use twinscale_scaling::replica_set::{Candidate, Phase, victims};
@@ -17,13 +17,13 @@ use twinscale_scaling::scaled_job::ScaledJob;
 use twinscale_work::{Work, mix};
 
 /// The pods of one target, and what scales them.
-pub(super) struct Eks {
+pub(super) struct SimulatedEks {
     kind: Kind,
     scaler: Scaler,
-    node_settings: Option<NodeSettings>,
-    nodes: Option<Nodes>,
+    target: Target,
+    nodes: Option<SimulatedNodes>,
     /// Every pod that there ever was; those that are gone hold nothing.
-    pods: Vec<Pod>,
+    pods: Vec<SimulatedPod>,
     /// Indices of those that exist, oldest first.
     alive: Vec<u32>,
     /// Pods whose long poll waits, in the order in which they asked.
@@ -62,15 +62,16 @@ impl Scaler {
     }
 }
 
-impl Eks {
+impl SimulatedEks {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let pod = scenario.eks.pod.clone();
         let job = scenario.eks.job.as_ref();
-        let floor = scenario.eks.floor();
+        let (floor, phases) = (scenario.eks.floor(), scenario.phases());
         let kind = Kind {
             work: Work { cpu_limit: pod.cpu_limit, seed: scenario.seed, ..scenario.work.clone() },
             settings: pod,
             visibility: scenario.queue.visibility_timeout,
+            max_receives: scenario.queue.max_receive_count,
             fifo: scenario.queue.fifo,
             jobs: job.is_some(),
             messages: job.and_then(|job| job.messages_per_job),
@@ -79,10 +80,12 @@ impl Eks {
         Self {
             kind,
             scaler: match job {
-                Some(job) => Scaler::Job(ScaledJob::new(job.clone())),
-                None => Scaler::Object(Box::new(Keda::new(scenario.eks.keda.clone(), floor))),
+                Some(job) => Scaler::Job(ScaledJob::new(job.clone(), phases.poll)),
+                None => {
+                    Scaler::Object(Box::new(Keda::new(scenario.eks.keda.clone(), floor, phases, &scenario.estimates)))
+                }
             },
-            node_settings: scenario.eks.nodes.clone(),
+            target: scenario.eks.clone(),
             nodes: None,
             pods: Vec::new(),
             alive: Vec::new(),
@@ -94,18 +97,18 @@ impl Eks {
 
     fn create(&mut self, now: Duration) -> u32 {
         let index = self.pods.len() as u32;
-        self.pods.push(Pod::new(index, now, &self.kind));
+        self.pods.push(SimulatedPod::new(index, now, &self.kind));
         self.alive.push(index);
         index
     }
 
-    fn count(&self, states: &[State]) -> u32 {
+    fn count(&self, states: &[PodState]) -> u32 {
         self.alive.iter().filter(|pod| states.contains(&self.pods[**pod as usize].state)).count() as u32
     }
 
     /// Makes or ends pods until there are `to`.
-    fn resize(&mut self, to: u32, stage: &mut Stage) {
-        let existing = self.count(&[State::Starting, State::Ready]);
+    fn resize(&mut self, to: u32, stage: &mut VirtualTime) {
+        let existing = self.count(&[PodState::Starting, PodState::Ready]);
         for _ in existing..to {
             let pod = self.create(stage.now);
             self.schedule(pod, stage);
@@ -120,13 +123,13 @@ impl Eks {
         }
     }
 
-    fn terminate(&mut self, pod: u32, grace: Duration, stage: &mut Stage) {
+    fn terminate(&mut self, pod: u32, grace: Duration, stage: &mut VirtualTime) {
         self.pods[pod as usize].terminate(grace, stage, &self.kind);
         self.remove_if_drained(pod, stage);
     }
 
     /// Finds a node for a pod that starts, where nodes are modelled, and plans when it is Ready.
-    fn schedule(&mut self, pod: u32, stage: &mut Stage) {
+    fn schedule(&mut self, pod: u32, stage: &mut VirtualTime) {
         let mut image = Duration::ZERO;
         if let Some(nodes) = &mut self.nodes {
             let Some((node, pull)) = nodes.place(pod, stage.now, &mut stage.agenda) else { return };
@@ -138,10 +141,10 @@ impl Eks {
     }
 
     /// Room has come: places the pods that wait for it.
-    fn schedule_waiting(&mut self, stage: &mut Stage) {
-        let waiting = self.nodes.as_mut().map(Nodes::take_waiting).unwrap_or_default();
+    fn schedule_waiting(&mut self, stage: &mut VirtualTime) {
+        let waiting = self.nodes.as_mut().map(SimulatedNodes::take_waiting).unwrap_or_default();
         for pod in waiting {
-            if self.pods[pod as usize].state == State::Starting {
+            if self.pods[pod as usize].state == PodState::Starting {
                 self.schedule(pod, stage);
             }
         }
@@ -149,10 +152,10 @@ impl Eks {
 
     fn candidates(&self) -> Vec<Candidate> {
         let alive = || self.alive.iter().map(|index| (*index, &self.pods[*index as usize]));
-        let active = || alive().filter(|(_, pod)| matches!(pod.state, State::Starting | State::Ready));
-        let candidate = |(index, pod): (u32, &Pod)| {
+        let active = || alive().filter(|(_, pod)| matches!(pod.state, PodState::Starting | PodState::Ready));
+        let candidate = |(index, pod): (u32, &SimulatedPod)| {
             let phase = match (pod.state, pod.node) {
-                (State::Ready, _) => Phase::Running,
+                (PodState::Ready, _) => Phase::Running,
                 (_, None) if self.nodes.is_some() => Phase::Unscheduled,
                 _ => Phase::Pending,
             };
@@ -166,7 +169,7 @@ impl Eks {
         active().map(candidate).collect()
     }
 
-    fn remove_if_drained(&mut self, index: u32, stage: &mut Stage) {
+    fn remove_if_drained(&mut self, index: u32, stage: &mut VirtualTime) {
         let pod = &mut self.pods[index as usize];
         if pod.has_drained() {
             self.ended += stage.now - pod.born;
@@ -180,7 +183,7 @@ impl Eks {
     }
 
     /// Spot takes a node in two minutes: its pods are ended, and others made in their place.
-    fn node_notice(&mut self, node: u32, stage: &mut Stage) {
+    fn node_notice(&mut self, node: u32, stage: &mut VirtualTime) {
         let taken = self.nodes.as_mut().is_some_and(|nodes| nodes.notice(node, stage.now, &mut stage.agenda));
         if taken {
             let grace = self.kind.settings.grace_period.min(NOTICE);
@@ -190,29 +193,30 @@ impl Eks {
                 }
             }
             let replicas = self.scaler.replicas();
-            if self.count(&[State::Starting, State::Ready]) < replicas {
+            if self.count(&[PodState::Starting, PodState::Ready]) < replicas {
                 self.resize(replicas, stage);
             }
         }
     }
 
-    fn ready(&mut self, index: u32, stage: &mut Stage) {
+    fn ready(&mut self, index: u32, stage: &mut VirtualTime) {
         let pod = &mut self.pods[index as usize];
-        (pod.state, pod.ready_at) = (State::Ready, Some(stage.now));
+        pod.start(stage.now);
         self.ask(index, stage);
         self.remove_if_drained(index, stage);
     }
 
-    fn ask(&mut self, index: u32, stage: &mut Stage) {
+    fn ask(&mut self, index: u32, stage: &mut VirtualTime) {
         if self.pods[index as usize].ask(stage, &self.kind) {
             self.polling.push_back(index);
         }
     }
 
-    fn look(&mut self, stage: &mut Stage) {
+    fn look(&mut self, stage: &mut VirtualTime) {
         while self.scaler.policy().due() <= stage.now {
-            let replicas = self.count(&[State::Starting, State::Ready]);
-            let seen = stage.observation(replicas, self.count(&[State::Ready]));
+            let replicas = self.count(&[PodState::Starting, PodState::Ready]);
+            let mut seen = stage.observation(replicas, self.count(&[PodState::Ready]));
+            seen.queue = seen.queue.filter(|_| self.target.metric_is_readable(stage.now));
             let decision = self.scaler.policy().tick(stage.now, &seen);
             let to = decision.to;
             stage.decided(decision);
@@ -222,10 +226,10 @@ impl Eks {
     }
 }
 
-impl Host for Eks {
-    fn open(&mut self, stage: &mut Stage) {
-        let nodes = self.node_settings.take();
-        self.nodes = nodes.map(|settings| Nodes::new(settings, self.kind.seed, &mut stage.agenda));
+impl Host for SimulatedEks {
+    fn open(&mut self, stage: &mut VirtualTime) {
+        let nodes = self.target.nodes.take();
+        self.nodes = nodes.map(|settings| SimulatedNodes::new(settings, self.kind.seed, &mut stage.agenda));
         for _ in 0..self.floor {
             let pod = self.create(Duration::ZERO);
             let nodes = self.nodes.as_mut();
@@ -236,11 +240,11 @@ impl Host for Eks {
         stage.agenda.plan(self.scaler.policy().due(), Event::Look);
     }
 
-    fn offer(&mut self, stage: &mut Stage) {
+    fn offer(&mut self, stage: &mut VirtualTime) {
         while !self.polling.is_empty() && stage.counts().visible > 0 {
             let Some(index) = self.polling.pop_front() else { return };
             let pod = &mut self.pods[index as usize];
-            if pod.state == State::Gone || !pod.polls() {
+            if pod.state == PodState::Gone || !pod.polls() {
                 continue;
             }
             if !pod.answer(stage, &self.kind) {
@@ -253,22 +257,26 @@ impl Host for Eks {
         }
     }
 
-    fn fire(&mut self, event: Event, stage: &mut Stage) {
+    fn fire(&mut self, event: Event, stage: &mut VirtualTime) {
         let kind = &self.kind;
         match event {
             Event::Finished { pod, place } => {
                 let worker = &mut self.pods[pod as usize];
-                if worker.state == State::Gone {
+                if worker.state == PodState::Gone {
                     return;
                 }
                 worker.finished(place, stage, kind);
-                if worker.state == State::Ready {
+                if worker.state == PodState::Ready {
                     self.ask(pod, stage);
                 }
                 self.remove_if_drained(pod, stage);
             }
+            Event::Again { pod } => {
+                self.pods[pod as usize].again(stage, kind);
+                self.remove_if_drained(pod, stage);
+            }
             Event::Look => self.look(stage),
-            Event::Ready { pod } if self.pods[pod as usize].state == State::Starting => self.ready(pod, stage),
+            Event::Ready { pod } if self.pods[pod as usize].state == PodState::Starting => self.ready(pod, stage),
             Event::Linger { pod, epoch } if self.pods[pod as usize].linger_over(epoch, stage, kind) => {
                 self.polling.push_back(pod);
             }
@@ -278,7 +286,7 @@ impl Host for Eks {
                 self.pods[pod as usize].poll_over(stage, kind);
                 self.remove_if_drained(pod, stage);
             }
-            Event::DrainOver { pod } if self.pods[pod as usize].state == State::Draining => {
+            Event::DrainOver { pod } if self.pods[pod as usize].state == PodState::Draining => {
                 self.pods[pod as usize].drain_over(stage);
                 self.remove_if_drained(pod, stage);
             }
@@ -304,7 +312,7 @@ impl Host for Eks {
     fn at_floor(&self) -> bool {
         self.capacity() <= self.floor
             && self.scaler.replicas() <= self.floor
-            && self.nodes.as_ref().is_none_or(Nodes::at_floor)
+            && self.nodes.as_ref().is_none_or(SimulatedNodes::at_floor)
     }
 
     fn used(&self, now: Duration) -> Used {

@@ -4,14 +4,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::agenda::Event;
-use super::stage::Stage;
+use super::virtual_time::VirtualTime;
 use crate::scenario::{Lambda, Managed};
+use twinscale_scaling::estimates::Estimates;
 use twinscale_scaling::managed_instances::ManagedInstances;
 use twinscale_scaling::{Observation, Policy};
-use twinscale_work::mix;
+use twinscale_work::{mix, unit};
 
 /// New environments a function may start in 10 s, refilled continuously.
 const NEW_ENVIRONMENTS: f64 = 1000.0;
+/// Invocations a second that each unit of concurrency may begin (AWS Lambda quotas).
+const REQUESTS_A_SECOND: f64 = 10.0;
 
 /// The environments of one function.
 pub(super) struct Environments {
@@ -24,6 +27,15 @@ pub(super) struct Environments {
     pub cold_starts: u64,
     /// Idle environments by when they became idle; the most recent last.
     idle: VecDeque<Duration>,
+    /// Those of the deployment before, which still takes invocations.
+    old: VecDeque<Duration>,
+    /// When the last deployment began, and how long both run beside each other.
+    deployed: Duration,
+    overlap: Duration,
+    seed: u64,
+    /// Invocations so far, and those that may begin now with the time at which that was reckoned.
+    taken: u64,
+    requests: (f64, Duration),
     /// New environments that may start now, and when that was reckoned.
     burst: (f64, Duration),
     managed: Option<Fleet>,
@@ -47,7 +59,7 @@ struct Fleet {
 }
 
 impl Environments {
-    pub(super) fn new(settings: &Lambda, seed: u64) -> Self {
+    pub(super) fn new(settings: &Lambda, seed: u64, estimates: &Estimates) -> Self {
         let fleet = |managed: &Managed| Fleet {
             policy: ManagedInstances::new(
                 managed.min_environments,
@@ -65,8 +77,15 @@ impl Environments {
             time: Duration::ZERO,
             reckoned: Duration::ZERO,
         };
+        let most = settings.reserved_concurrency.unwrap_or(settings.account_concurrency);
         Self {
-            most: settings.reserved_concurrency.unwrap_or(settings.account_concurrency),
+            most,
+            old: VecDeque::new(),
+            deployed: Duration::ZERO,
+            overlap: Duration::from_secs_f64(estimates.deploy_overlap_seconds),
+            seed,
+            taken: 0,
+            requests: (REQUESTS_A_SECOND * f64::from(most), Duration::ZERO),
             idle_reclaim: settings.idle_reclaim,
             deploy_every: settings.deploy_every,
             version: 0,
@@ -77,7 +96,7 @@ impl Environments {
         }
     }
 
-    pub(super) fn open(&self, stage: &mut Stage) {
+    pub(super) fn open(&self, stage: &mut VirtualTime) {
         if !self.deploy_every.is_zero() {
             stage.agenda.plan(self.deploy_every, Event::Deploy);
         }
@@ -86,12 +105,39 @@ impl Environments {
         }
     }
 
-    /// An environment for one invocation beside `invoked` others: false for one that runs, true for a cold start,
-    /// `None` if throttled.
-    pub(super) fn take(&mut self, now: Duration, invoked: u32) -> Option<bool> {
-        if invoked >= self.most {
+    /// An environment for one invocation beside `invoked` others: false for one that runs, true for a cold start, with
+    /// the deployment that it is of; `None` if throttled.
+    pub(super) fn take(&mut self, now: Duration, invoked: u32) -> Option<(bool, u32)> {
+        if invoked >= self.most || !self.may_begin(now) {
             return None;
         }
+        self.taken += 1;
+        if self.goes_to_the_old(now) {
+            if self.old.pop_back().is_some_and(|since| since + self.idle_reclaim > now) {
+                return Some((false, self.version - 1));
+            }
+            self.old.clear();
+        }
+        self.take_new(now, invoked).map(|cold| (cold, self.version))
+    }
+
+    /// The quota of requests a second, refilled continuously; a second's worth may come at once.
+    fn may_begin(&mut self, now: Duration) -> bool {
+        let rate = REQUESTS_A_SECOND * f64::from(self.most);
+        let (left, at) = self.requests;
+        let refilled = (left + (now - at).as_secs_f64() * rate).min(rate);
+        self.requests = if refilled < 1.0 { (refilled, now) } else { (refilled - 1.0, now) };
+        refilled >= 1.0
+    }
+
+    /// While a deployment goes on, a share of the invocations that shrinks evenly still goes to the version before.
+    fn goes_to_the_old(&self, now: Duration) -> bool {
+        let since = now - self.deployed;
+        let replaced = since.as_secs_f64() / self.overlap.as_secs_f64().max(f64::MIN_POSITIVE);
+        self.version > 0 && since < self.overlap && unit(mix(self.seed ^ mix(self.taken ^ 0x6f6c_6400))) >= replaced
+    }
+
+    fn take_new(&mut self, now: Duration, invoked: u32) -> Option<bool> {
         if let Some(fleet) = &mut self.managed {
             let free = u64::from(invoked) < u64::from(fleet.ready) * u64::from(fleet.settings.slots());
             fleet.peak = fleet.peak.max(invoked + u32::from(free));
@@ -117,8 +163,13 @@ impl Environments {
 
     /// An invocation has ended: its environment waits for the next, unless it is of an earlier deployment or was ended.
     pub(super) fn give(&mut self, now: Duration, version: u32, ended: bool) {
-        if version == self.version && !ended && self.managed.is_none() {
+        if ended || self.managed.is_some() {
+            return;
+        }
+        if version == self.version {
             self.idle.push_back(now);
+        } else if version + 1 == self.version && now < self.deployed + self.overlap {
+            self.old.push_back(now);
         }
     }
 
@@ -134,16 +185,17 @@ impl Environments {
         }
     }
 
-    /// A deployment: every environment is started anew when it is next needed. Managed Instances replace theirs before
+    /// A deployment: every environment is replaced, over the overlap. Managed Instances replace theirs before
     /// they take the old ones away.
-    pub(super) fn deploy(&mut self, stage: &mut Stage) {
+    pub(super) fn deploy(&mut self, stage: &mut VirtualTime) {
         self.version += 1;
-        self.idle.clear();
+        self.deployed = stage.now;
+        self.old = std::mem::take(&mut self.idle);
         stage.agenda.plan(stage.now + self.deploy_every, Event::Deploy);
     }
 
     /// The fleet's policy looks.
-    pub(super) fn look(&mut self, stage: &mut Stage) {
+    pub(super) fn look(&mut self, stage: &mut VirtualTime) {
         let Some(fleet) = &mut self.managed else { return };
         fleet.reckon(stage.now);
         let seen = Observation { queue: None, replicas: fleet.peak, ready: fleet.ready };

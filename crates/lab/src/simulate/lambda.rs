@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use super::agenda::Event;
 use super::environments::Environments;
-use super::stage::{Held, Stage, draw};
+use super::virtual_time::{Held, VirtualTime, draw};
 use super::{Host, Used};
 use crate::run::Usage;
 use crate::scenario::{Lambda as Settings, Scenario};
 use twinscale_scaling::Policy;
 use twinscale_scaling::event_source::EventSource;
-use twinscale_work::Fate;
-use twinscale_work::Work;
+use twinscale_work::{Fate, Wait, Work, mix, unit};
 
 /// A long poll of a poller that is idle.
 const POLL: Duration = Duration::from_secs(20);
 /// How long a throttled invocation is put off.
 const THROTTLE_WAIT: Duration = Duration::from_secs(1);
+/// What a standard mapping passes to a function on Managed Instances (Lambda developer guide, quotas).
+const MANAGED_BYTES_A_SECOND: u64 = 5_000_000;
 /// A payload of an invocation.
 const PAYLOAD_BYTES: u64 = 6 * 1024 * 1024;
 
@@ -37,19 +38,29 @@ struct Batch {
     /// When it was last given messages.
     filled: Duration,
     gathering: bool,
+    /// Messages that it was invoked with.
+    taken: usize,
     /// The deployment that its environment is of.
     version: u32,
-    /// The function ran into its timeout: nothing was answered.
-    timed_out: bool,
+    /// The function failed as a whole, by its timeout or an error: nothing was answered.
+    failed: Option<BatchFailure>,
+}
+
+/// How an invocation fails as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BatchFailure {
+    TimedOut,
+    Thrown,
 }
 
 /// A function and its mapping.
-pub(super) struct Lambda {
+pub(super) struct SimulatedLambda {
     settings: Settings,
     work: Work,
     mapping: EventSource,
     body_bytes: u64,
     fifo: bool,
+    max_receives: u32,
     batches: Vec<Batch>,
     free: Vec<u32>,
     /// The batch that a window still gathers.
@@ -59,7 +70,19 @@ pub(super) struct Lambda {
     /// Invocations under way.
     invoked: u32,
     environments: Environments,
-    /// Idle pollers x time, and since when there are so many.
+    /// From a receive to the function's start.
+    delivery: Wait,
+    overhead: Duration,
+    /// Batches so far: their luck is drawn from it.
+    begun: u64,
+    seed: u64,
+    /// When a standard mapping of Managed Instances may move bytes again.
+    moved_until: Duration,
+    /// Batches beyond MaximumConcurrency, until then.
+    overshoot: (u32, Duration),
+    overshoot_share: f64,
+    overlap: Duration,
+    /// Idle pollers x time, and since when their number is what it is.
     polled: Duration,
     polled_until: Duration,
     invocations: u64,
@@ -75,22 +98,31 @@ struct Slot {
     computes_until: Duration,
 }
 
-impl Lambda {
+impl SimulatedLambda {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let settings = scenario.lambda.clone();
         let cpu_limit =
             settings.managed.as_ref().map_or(f64::from(settings.memory_mb) / 1769.0, |managed| managed.vcpu);
         Self {
             work: Work { cpu_limit, seed: scenario.seed, ..scenario.work.clone() },
-            mapping: EventSource::new(settings.mapping.clone(), scenario.queue.message_groups()),
+            mapping: EventSource::new(settings.mapping.clone(), scenario.queue.message_groups(), &scenario.estimates),
             body_bytes: scenario.body_bytes,
             fifo: scenario.queue.fifo,
+            max_receives: scenario.queue.max_receive_count,
             batches: Vec::new(),
             free: Vec::new(),
             gathering: None,
             in_hand: 0,
             invoked: 0,
-            environments: Environments::new(&settings, scenario.seed),
+            environments: Environments::new(&settings, scenario.seed, &scenario.estimates),
+            delivery: scenario.delivery(),
+            overhead: Duration::from_secs_f64(scenario.estimates.batch_overhead_seconds),
+            begun: 0,
+            seed: scenario.seed,
+            moved_until: Duration::ZERO,
+            overshoot: (0, Duration::ZERO),
+            overshoot_share: scenario.estimates.maximum_overshoot_share,
+            overlap: Duration::from_secs_f64(scenario.estimates.deploy_overlap_seconds),
             polled: Duration::ZERO,
             polled_until: Duration::ZERO,
             invocations: 0,
@@ -106,7 +138,9 @@ impl Lambda {
         let since = now.saturating_sub(self.polled_until);
         self.polled_until = now;
         self.polled += since * self.mapping.limit().saturating_sub(self.in_hand);
-        self.poller_time += since * self.mapping.pollers().unwrap_or(0);
+        if let Some(pollers) = self.mapping.pollers() {
+            self.poller_time += since * pollers;
+        }
     }
 
     fn empty_receives(&self) -> u64 {
@@ -120,7 +154,7 @@ impl Lambda {
     }
 
     /// Fills a batch as far as messages go. False if there were none at all.
-    fn fill(&mut self, index: u32, stage: &mut Stage) -> bool {
+    fn fill(&mut self, index: u32, stage: &mut VirtualTime) -> bool {
         let size = self.batch_size() as usize;
         let Batch { held, filled, .. } = &mut self.batches[index as usize];
         let before = held.len();
@@ -148,7 +182,10 @@ impl Lambda {
     }
 
     /// A poller takes a batch. False if there was nothing to take.
-    fn poll(&mut self, stage: &mut Stage) -> bool {
+    fn poll(&mut self, stage: &mut VirtualTime) -> bool {
+        if self.moved_until > stage.now {
+            return false;
+        }
         let index = self.new_batch(stage.now);
         if !self.fill(index, stage) {
             self.free.push(index);
@@ -156,6 +193,7 @@ impl Lambda {
         }
         self.reckon_polls(stage.now);
         self.in_hand += 1;
+        self.move_bytes(index, stage);
         let full = self.batches[index as usize].held.len() == self.batch_size() as usize;
         if full || self.settings.mapping.window.is_zero() {
             self.invoke(index, stage);
@@ -168,7 +206,7 @@ impl Lambda {
     }
 
     /// Gives more messages to the batch that is being gathered.
-    fn gather(&mut self, stage: &mut Stage) {
+    fn gather(&mut self, stage: &mut VirtualTime) {
         let Some(index) = self.gathering else { return };
         self.fill(index, stage);
         let batch = &self.batches[index as usize];
@@ -179,18 +217,51 @@ impl Lambda {
         }
     }
 
-    /// Invokes the function, or puts the batch off if there is no environment for it.
-    fn invoke(&mut self, index: u32, stage: &mut Stage) {
+    /// A standard mapping passes so many bytes a second to a function on Managed Instances.
+    fn move_bytes(&mut self, index: u32, stage: &mut VirtualTime) {
+        if self.settings.managed.is_some() && self.mapping.pollers().is_none() {
+            let bytes = self.batches[index as usize].held.len() as u64 * self.body_bytes;
+            self.moved_until = stage.now + Duration::from_nanos(bytes * 1_000_000_000 / MANAGED_BYTES_A_SECOND);
+            stage.agenda.plan(self.moved_until, Event::Offer);
+        }
+    }
+
+    /// Batches that may be in hand at once.
+    fn allowed(&self, now: Duration) -> u32 {
+        let (beyond, until) = self.overshoot;
+        self.mapping.limit() + if now < until { beyond } else { 0 }
+    }
+
+    /// A deployment. A mapping at its MaximumConcurrency exceeds it for moments, by a share that is drawn.
+    fn deploy(&mut self, stage: &mut VirtualTime) {
+        self.environments.deploy(stage);
+        if self.settings.mapping.maximum_concurrency.is_some_and(|maximum| self.mapping.limit() >= maximum) {
+            let luck = unit(mix(self.seed ^ mix(u64::from(self.environments.version) ^ 0x6f76_6572)));
+            let share = -libm::log(1.0 - luck) * self.overshoot_share;
+            let beyond = (f64::from(self.mapping.limit()) * share) as u32;
+            self.overshoot = (beyond, stage.now + self.overlap);
+        }
+    }
+
+    /// The batch leaves its poller, and reaches the function a little later.
+    fn invoke(&mut self, index: u32, stage: &mut VirtualTime) {
         if self.gathering == Some(index) {
             self.gathering = None;
         }
         self.batches[index as usize].gathering = false;
-        let Some(cold) = self.environments.take(stage.now, self.invoked) else {
+        self.begun += 1;
+        let after = self.delivery.drawn(mix(self.seed ^ mix(self.begun ^ 0x6465_6c69)));
+        stage.agenda.plan(stage.now + after, Event::Delivered { batch: index });
+    }
+
+    /// Begins an invocation, or puts the batch off if there is no environment for it.
+    fn delivered(&mut self, index: u32, stage: &mut VirtualTime) {
+        let Some((cold, version)) = self.environments.take(stage.now, self.invoked) else {
             self.mapping.failed(true);
             stage.agenda.plan(stage.now + THROTTLE_WAIT, Event::TryAgain { batch: index });
             return;
         };
-        self.batches[index as usize].version = self.environments.version;
+        self.batches[index as usize].version = version;
         let start = if cold { self.settings.placement + self.settings.init } else { Duration::ZERO };
         let took = self.run(index, start, stage);
         self.invoked += 1;
@@ -202,7 +273,7 @@ impl Lambda {
 
     /// Works on the batch from `start` from now on: draws every message's luck, settles retries in advance (their time
     /// is known), and says how long the function takes.
-    fn run(&mut self, index: u32, start: Duration, stage: &mut Stage) -> Duration {
+    fn run(&mut self, index: u32, start: Duration, stage: &mut VirtualTime) -> Duration {
         let mut held = std::mem::take(&mut self.batches[index as usize].held);
         self.environments.computes(self.work.cpu * held.len() as u32);
         let deadline = self.settings.timeout.saturating_sub(self.settings.deadline_margin);
@@ -210,11 +281,20 @@ impl Lambda {
         self.ends.clear();
         self.ends.resize(places, Slot { free_at: Duration::ZERO, computes_until: Duration::ZERO });
         let mut groups: Vec<(u32, Duration)> = Vec::new();
-        let (mut took, mut cut) = (Duration::ZERO, false);
+        let mut blocked: Vec<u32> = Vec::new();
+        let (mut took, mut cut, mut thrown) = (Duration::ZERO, false, None);
         for message in &mut held {
-            let wait = draw(&self.work, message);
-            let (begin, end) = self.schedule(message.group, wait, &mut groups);
-            stage.books.handled(end.min(deadline.max(begin)) - begin);
+            if blocked.contains(&message.group) {
+                // Behind a message of its group that did not finish: never begun, and given back.
+                message.fate = Fate::Retry;
+                let at = groups.iter().find(|(group, _)| *group == message.group).map_or(Duration::ZERO, |(_, at)| *at);
+                stage.give_back(std::slice::from_ref(message), start + at.min(deadline));
+                continue;
+            }
+            let (_, end) = self.attempts(message, deadline, &mut groups, stage);
+            if self.fifo && (end > deadline || matches!(message.fate, Fate::Retry | Fate::Throw)) {
+                blocked.push(message.group);
+            }
             if end > deadline {
                 // Aborted when time is up, and given back; with no margin Lambda itself ends the function.
                 cut = true;
@@ -228,13 +308,47 @@ impl Lambda {
             took = took.max(end);
             match message.fate {
                 Fate::Done => {}
-                Fate::Retry => stage.retry(&self.work, message, start + end),
+                Fate::Retry => stage.retry(&self.work, self.settings.backoff(), message, start + end),
                 Fate::Reject => stage.reject(),
+                // It ends the invocation there and then.
+                Fate::Throw => thrown = Some(thrown.map_or(end, |first: Duration| first.min(end))),
             }
         }
+        let failed = match thrown {
+            Some(_) => Some(BatchFailure::Thrown),
+            None => (cut && deadline == self.settings.timeout).then_some(BatchFailure::TimedOut),
+        };
         let batch = &mut self.batches[index as usize];
-        (batch.held, batch.timed_out) = (held, cut && deadline == self.settings.timeout);
-        if cut { deadline } else { took }
+        (batch.held, batch.failed) = (held, failed);
+        thrown.unwrap_or(if cut { deadline } else { took })
+    }
+
+    /// One attempt, and on a FIFO queue those in place that end before the deadline: when the last begins and ends.
+    fn attempts(
+        &mut self,
+        message: &mut Held,
+        deadline: Duration,
+        groups: &mut Vec<(u32, Duration)>,
+        stage: &mut VirtualTime,
+    ) -> (Duration, Duration) {
+        loop {
+            let wait = draw(&self.work, message);
+            let (begin, end) = self.schedule(message.group, wait, groups);
+            stage.books.handled(end.min(deadline.max(begin)) - begin);
+            if !self.fifo || message.fate != Fate::Retry || end > deadline {
+                return (begin, end);
+            }
+            if message.attempt() >= self.max_receives {
+                message.fate = Fate::Reject;
+                return (begin, end);
+            }
+            let pause = message.pause(&self.work, self.settings.backoff());
+            if end + pause + (end - begin) >= deadline {
+                return (begin, end);
+            }
+            message.failures += 1;
+            groups.iter_mut().filter(|(group, _)| *group == message.group).for_each(|(_, free)| *free = end + pause);
+        }
     }
 
     /// When a message that waits for `wait` after its computing begins and ends, in the place that is free first; a message of a
@@ -260,16 +374,12 @@ impl Lambda {
     }
 
     /// The function has answered: the mapping deletes what the answer does not name as failed.
-    fn answered(&mut self, index: u32, stage: &mut Stage) {
-        let batch = &self.batches[index as usize];
-        self.environments.give(stage.now, batch.version, batch.timed_out);
-        self.invoked -= 1;
-        self.reckon_polls(stage.now);
+    fn answered(&mut self, index: u32, stage: &mut VirtualTime) {
         let idle_receives = self.empty_receives();
         let reports = self.settings.mapping.report_batch_item_failures;
         let batch = &mut self.batches[index as usize];
-        let taken = batch.held.len();
-        if batch.timed_out {
+        batch.taken = batch.held.len();
+        if batch.failed.is_some() {
             // An error of the whole batch: its messages stay hidden until their visibility ends.
             batch.held.clear();
             self.mapping.failed(false);
@@ -280,7 +390,16 @@ impl Lambda {
             stage.delete(ten, idle_receives);
         }
         batch.held.clear();
-        let pace = self.pace(taken, stage.now - self.batches[index as usize].since);
+        stage.agenda.plan(stage.now + self.overhead, Event::Settled { batch: index });
+    }
+
+    /// The batch is off the poller's hands, and its environment is idle.
+    fn settled(&mut self, index: u32, stage: &mut VirtualTime) {
+        self.reckon_polls(stage.now);
+        let batch = &self.batches[index as usize];
+        self.environments.give(stage.now, batch.version, batch.failed == Some(BatchFailure::TimedOut));
+        self.invoked -= 1;
+        let pace = self.pace(batch.taken, stage.now - batch.since);
         if pace.is_zero() {
             self.release(index);
         } else {
@@ -303,7 +422,7 @@ impl Lambda {
         least.saturating_sub(took)
     }
 
-    fn try_again(&mut self, index: u32, stage: &mut Stage) {
+    fn try_again(&mut self, index: u32, stage: &mut VirtualTime) {
         let batch = &mut self.batches[index as usize];
         if batch.held.is_empty() {
             self.reckon_polls(stage.now);
@@ -314,11 +433,11 @@ impl Lambda {
             self.reckon_polls(stage.now);
             self.release(index);
         } else {
-            self.invoke(index, stage);
+            self.delivered(index, stage);
         }
     }
 
-    fn look(&mut self, stage: &mut Stage) {
+    fn look(&mut self, stage: &mut VirtualTime) {
         while self.mapping.due() <= stage.now {
             self.reckon_polls(stage.now);
             let seen = stage.observation(self.in_hand, self.invoked);
@@ -329,7 +448,7 @@ impl Lambda {
     }
 
     /// The window of a batch is over: it goes, unless low traffic keeps it for longer.
-    fn window_over(&mut self, index: u32, stage: &mut Stage) {
+    fn window_over(&mut self, index: u32, stage: &mut VirtualTime) {
         let batch = &self.batches[index as usize];
         if !batch.gathering || batch.since + self.settings.mapping.window > stage.now {
             return;
@@ -343,13 +462,13 @@ impl Lambda {
     }
 }
 
-impl Host for Lambda {
-    fn open(&mut self, stage: &mut Stage) {
+impl Host for SimulatedLambda {
+    fn open(&mut self, stage: &mut VirtualTime) {
         stage.agenda.plan(self.mapping.due(), Event::Look);
         self.environments.open(stage);
     }
 
-    fn offer(&mut self, stage: &mut Stage) {
+    fn offer(&mut self, stage: &mut VirtualTime) {
         while stage.counts().visible > 0 {
             if self.gathering.is_some() {
                 let before = stage.counts().visible;
@@ -357,18 +476,21 @@ impl Host for Lambda {
                 if stage.counts().visible == before {
                     return;
                 }
-            } else if self.in_hand >= self.mapping.limit() || !self.poll(stage) {
+            } else if self.in_hand >= self.allowed(stage.now) || !self.poll(stage) {
                 return;
             }
         }
     }
 
-    fn fire(&mut self, event: Event, stage: &mut Stage) {
+    fn fire(&mut self, event: Event, stage: &mut VirtualTime) {
         match event {
             Event::Answered { batch } => self.answered(batch, stage),
             Event::Look => self.look(stage),
             Event::WindowOver { batch } => self.window_over(batch, stage),
-            Event::Deploy => self.environments.deploy(stage),
+            Event::Deploy => self.deploy(stage),
+            Event::Delivered { batch } => self.delivered(batch, stage),
+            Event::Settled { batch } => self.settled(batch, stage),
+            Event::Offer => {}
             Event::Environments => self.environments.look(stage),
             Event::EnvironmentReady => self.environments.ready(),
             Event::TryAgain { batch } => self.try_again(batch, stage),

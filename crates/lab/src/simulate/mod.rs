@@ -12,74 +12,83 @@ mod environments;
 mod lambda;
 mod nodes;
 mod pod;
-mod stage;
+mod virtual_time;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agenda::Event;
 use rayon::prelude::*;
-use stage::Stage;
+use virtual_time::VirtualTime;
 
-use crate::run::{Engine, Run, SCHEMA, Target, Targets, Usage};
+use crate::run::{self, Run, Target, Targets, Usage};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
 
 /// Runs the scenario on every target, at once on several processors.
 pub fn run(scenario: &Scenario) -> Run {
-    let one = |kind: &TargetKind| (*kind, run_target(*kind, scenario));
+    run_until(scenario, &AtomicBool::new(false))
+}
+
+/// The same, but it ends early once `stop` is true, with what there is.
+pub fn run_until(scenario: &Scenario, stop: &AtomicBool) -> Run {
+    let one = |kind: &TargetKind| (*kind, target_until(*kind, scenario, stop));
     let all: Vec<_> = TargetKind::all().par_iter().map(one).collect();
     let targets: Targets = all.into_iter().collect();
     let mut warnings = Vec::new();
     for (kind, target) in targets.iter() {
         let name = kind.service();
-        if target.drain_seconds.is_none() {
-            let open = target.messages.sent - target.messages.done - target.messages.rejected;
+        let open = target.messages.open();
+        let stopped = stop.load(Ordering::Relaxed) && target.drain_seconds.is_none();
+        if open > 0 || stopped {
             let open = format!("{open} of the messages sent by then were open");
             warnings.push(match target.unavailable.get("drain_seconds").filter(|why| *why == STUCK) {
                 Some(stuck) => format!("{name} can never drain: {stuck}, and {open}"),
+                None if stopped => format!("{name} was told to stop: {open}"),
                 None => format!("{name} had not drained after {} s: {open}", scenario.limit.as_secs()),
             });
         }
     }
-    Run {
-        schema: SCHEMA.to_owned(),
-        engine: Engine::Simulated,
-        scenario: scenario.clone(),
-        speed: None,
-        targets,
-        warnings,
-    }
+    Run { warnings, ..Run::simulated(scenario, targets) }
 }
 
 /// Runs the scenario on one target.
 pub fn run_target(kind: TargetKind, scenario: &Scenario) -> Target {
-    match kind {
-        TargetKind::Eks => run_eks(scenario),
-        TargetKind::Lambda => run_lambda(scenario),
-    }
+    target_until(kind, scenario, &AtomicBool::new(false))
 }
 
 /// Runs the scenario on EKS alone.
 pub fn run_eks(scenario: &Scenario) -> Target {
-    let stage = Stage::new(scenario, scenario.queue.visibility_timeout);
-    play(scenario, stage, eks::Eks::new(scenario))
+    run_target(TargetKind::Eks, scenario)
 }
 
 /// Runs the scenario on Lambda alone.
 pub fn run_lambda(scenario: &Scenario) -> Target {
-    let stage = Stage::new(scenario, scenario.lambda.visibility_timeout);
-    play(scenario, stage, lambda::Lambda::new(scenario))
+    run_target(TargetKind::Lambda, scenario)
+}
+
+fn target_until(kind: TargetKind, scenario: &Scenario, stop: &AtomicBool) -> Target {
+    match kind {
+        TargetKind::Eks => {
+            let stage = VirtualTime::new(scenario, scenario.queue.visibility_timeout);
+            play(scenario, stage, eks::SimulatedEks::new(scenario), stop)
+        }
+        TargetKind::Lambda => {
+            let stage = VirtualTime::new(scenario, scenario.lambda.visibility_timeout);
+            play(scenario, stage, lambda::SimulatedLambda::new(scenario), stop)
+        }
+    }
 }
 
 /// What consumes the queue: pods, or a function.
 trait Host {
     /// Starts what runs before the load.
-    fn open(&mut self, stage: &mut Stage);
+    fn open(&mut self, stage: &mut VirtualTime);
     /// Messages may have become visible: whoever waits takes them.
-    fn offer(&mut self, stage: &mut Stage);
+    fn offer(&mut self, stage: &mut VirtualTime);
     /// One of the host's own events has come.
-    fn fire(&mut self, event: Event, stage: &mut Stage);
+    fn fire(&mut self, event: Event, stage: &mut VirtualTime);
     /// Pods that exist, or invocations under way.
     fn capacity(&self) -> u32;
     /// Capacity is back where it was before the load.
@@ -98,7 +107,7 @@ struct Used {
 /// Why a run ended before its limit.
 const STUCK: &str = "for 13 hours nothing was sent, received, deleted or given back";
 
-fn play(scenario: &Scenario, mut stage: Stage, mut host: impl Host) -> Target {
+fn play(scenario: &Scenario, mut stage: VirtualTime, mut host: impl Host, stop: &AtomicBool) -> Target {
     host.open(&mut stage);
     let mut ended = None;
     while let Some(next) = stage.agenda.next_at() {
@@ -113,7 +122,7 @@ fn play(scenario: &Scenario, mut stage: Stage, mut host: impl Host) -> Target {
             stage.sample(host.capacity());
             break;
         }
-        if stage.is_stuck() {
+        if stage.is_stuck() || stop.load(Ordering::Relaxed) {
             break;
         }
     }
@@ -121,7 +130,7 @@ fn play(scenario: &Scenario, mut stage: Stage, mut host: impl Host) -> Target {
 }
 
 /// One event: of the queue by itself, or the next that was planned.
-fn step(stage: &mut Stage, host: &mut impl Host, due: Option<Duration>) {
+fn step(stage: &mut VirtualTime, host: &mut impl Host, due: Option<Duration>) {
     if let Some(due) = due {
         stage.now = due;
         // Lets it happen, also when nobody waits for it.
@@ -146,7 +155,7 @@ fn step(stage: &mut Stage, host: &mut impl Host, due: Option<Duration>) {
     stage.peak = stage.peak.max(host.capacity());
 }
 
-fn story(mut stage: Stage, host: &impl Host, ended: Option<Duration>) -> Target {
+fn story(mut stage: VirtualTime, host: &impl Host, ended: Option<Duration>) -> Target {
     let used = host.used(stage.now);
     let first = stage.books.first_send.unwrap_or_default();
     let over = stage.is_over();
@@ -157,29 +166,32 @@ fn story(mut stage: Stage, host: &impl Host, ended: Option<Duration>) -> Target 
         let why = if stage.is_stuck() { STUCK } else { "the queue had not drained at the scenario's limit" };
         unavailable.insert("drain_seconds".to_owned(), why.to_owned());
     }
-    if over && stage.books.last_delete.is_none() {
-        unavailable.insert("drain_seconds".to_owned(), "nothing was done or rejected by a handler".to_owned());
+    let drained = over && stage.books.done > 0;
+    if over && !drained {
+        unavailable.insert("drain_seconds".to_owned(), run::NOTHING_DONE.to_owned());
     }
     if ended.is_none() {
         unavailable.insert("floor_seconds".to_owned(), "capacity was not back at the scenario's limit".to_owned());
     }
     Target {
         messages: stage.books.messages(),
-        drain_seconds: stage.books.last_delete.filter(|_| over).map(since_first),
+        drain_seconds: stage.books.last_delete.filter(|_| drained).map(since_first),
         floor_seconds: ended.map(since_first),
         floor_simulated: true,
         latency_seconds: stage.books.latency(),
         latency_histogram: stage.books.histogram(),
         handler_seconds_histogram: stage.books.handler_times(),
+        flow: Some(stage.books.flow()),
         samples: stage.samples,
         decisions: stage.decisions,
         peak_capacity: stage.peak,
         in_host_concurrency: used.in_host_concurrency,
         requests: stage.books.requests(),
-        usage: used.usage,
+        usage: Usage { handler_seconds: Some(stage.books.handler_seconds()), ..used.usage },
         overhead_seconds: None,
         attempts: None,
         seeds: None,
+        capacity_seconds: None,
         unavailable,
     }
 }

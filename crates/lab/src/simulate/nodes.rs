@@ -11,7 +11,7 @@ use twinscale_work::{Wait, mix, unit};
 pub(super) const NOTICE: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum NodeState {
     Coming,
     Ready,
     /// Spot has given notice: nothing more is scheduled here.
@@ -19,8 +19,8 @@ enum State {
     Gone,
 }
 
-struct Node {
-    state: State,
+struct SimulatedNode {
+    state: NodeState,
     pods: u32,
     since: Duration,
     /// When its pull of the image is over; `None` before the first pod.
@@ -30,17 +30,17 @@ struct Node {
 }
 
 /// The nodes of one run.
-pub(super) struct Nodes {
+pub(super) struct SimulatedNodes {
     settings: Settings,
     start: Wait,
     seed: u64,
-    nodes: Vec<Node>,
+    nodes: Vec<SimulatedNode>,
     /// Pods without a node, in the order in which they were made.
     waiting: VecDeque<u32>,
     ended: Duration,
 }
 
-impl Nodes {
+impl SimulatedNodes {
     /// The initial nodes, Ready and with the image.
     pub(super) fn new(settings: Settings, seed: u64, agenda: &mut Agenda) -> Self {
         let start = settings.start();
@@ -56,7 +56,7 @@ impl Nodes {
     }
 
     fn add(&mut self, now: Duration) -> u32 {
-        self.nodes.push(Node { state: State::Coming, pods: 0, since: now, image_at: None, came: 0 });
+        self.nodes.push(SimulatedNode { state: NodeState::Coming, pods: 0, since: now, image_at: None, came: 0 });
         (self.nodes.len() - 1) as u32
     }
 
@@ -64,13 +64,13 @@ impl Nodes {
         mix(self.seed ^ mix(u64::from(node) ^ 0x6e6f_6465))
     }
 
-    fn count(&self, state: State) -> u32 {
+    fn count(&self, state: NodeState) -> u32 {
         self.nodes.iter().filter(|node| node.state == state).count() as u32
     }
 
     /// A node is Ready: Spot's next interruption of it is drawn.
     pub(super) fn ready(&mut self, node: u32, now: Duration, agenda: &mut Agenda) {
-        self.nodes[node as usize].state = State::Ready;
+        self.nodes[node as usize].state = NodeState::Ready;
         let rate = self.settings.spot_interruptions_per_hour;
         if rate > 0.0 {
             let hours = -libm::log(1.0 - unit(mix(self.key(node) ^ 1))) / rate;
@@ -83,7 +83,7 @@ impl Nodes {
 
     /// A node for a pod, and how long the image takes there. `None`: the pod waits, and a node is asked for.
     pub(super) fn place(&mut self, pod: u32, now: Duration, agenda: &mut Agenda) -> Option<(u32, Duration)> {
-        let room = |node: &&Node| node.state == State::Ready && node.pods < self.settings.pods_per_node;
+        let room = |node: &&SimulatedNode| node.state == NodeState::Ready && node.pods < self.settings.pods_per_node;
         // The scheduler prefers the node with the most room.
         let free = self.nodes.iter().enumerate().filter(|(_, node)| room(node)).min_by_key(|(_, node)| node.pods);
         let Some(index) = free.map(|(index, _)| index as u32) else {
@@ -104,8 +104,9 @@ impl Nodes {
         if self.settings.provisioner == Provisioner::None {
             return;
         }
-        while self.waiting.len() as u64 > u64::from(self.count(State::Coming)) * u64::from(self.settings.pods_per_node)
-            && self.count(State::Coming) + self.count(State::Ready) < self.settings.maximum
+        while self.waiting.len() as u64
+            > u64::from(self.count(NodeState::Coming)) * u64::from(self.settings.pods_per_node)
+            && self.count(NodeState::Coming) + self.count(NodeState::Ready) < self.settings.maximum
         {
             let node = self.add(now);
             agenda.plan(now + self.start.drawn(self.key(node)), Event::NodeReady { node });
@@ -125,7 +126,7 @@ impl Nodes {
 
     fn plan_removal(&mut self, index: u32, now: Duration, agenda: &mut Agenda) {
         let node = &self.nodes[index as usize];
-        if node.pods == 0 && node.state == State::Ready {
+        if node.pods == 0 && node.state == NodeState::Ready {
             agenda.plan(now + self.settings.empty_for, Event::NodeEmpty { node: index, came: node.came });
         }
     }
@@ -133,17 +134,17 @@ impl Nodes {
     /// A node has been empty for long enough, unless a pod came; the initial number stays.
     pub(super) fn empty(&mut self, index: u32, came: u32, now: Duration) {
         let node = &self.nodes[index as usize];
-        let still = node.state == State::Ready && node.pods == 0 && node.came == came;
-        if still && self.count(State::Ready) + self.count(State::Coming) > self.settings.initial {
+        let still = node.state == NodeState::Ready && node.pods == 0 && node.came == came;
+        if still && self.count(NodeState::Ready) + self.count(NodeState::Coming) > self.settings.initial {
             self.gone(index, now);
         }
     }
 
     /// Spot gives notice. False if the node is no longer there.
     pub(super) fn notice(&mut self, node: u32, now: Duration, agenda: &mut Agenda) -> bool {
-        let taken = self.nodes[node as usize].state == State::Ready;
+        let taken = self.nodes[node as usize].state == NodeState::Ready;
         if taken {
-            self.nodes[node as usize].state = State::Leaving;
+            self.nodes[node as usize].state = NodeState::Leaving;
             agenda.plan(now + NOTICE, Event::NodeGone { node });
         }
         taken
@@ -152,20 +153,21 @@ impl Nodes {
     /// A node is no more.
     pub(super) fn gone(&mut self, index: u32, now: Duration) {
         let node = &mut self.nodes[index as usize];
-        node.state = State::Gone;
+        node.state = NodeState::Gone;
         self.ended += now - node.since;
     }
 
     /// No node is left that an empty cluster would not have.
     pub(super) fn at_floor(&self) -> bool {
-        let empty = self.nodes.iter().any(|node| node.state == State::Ready && node.pods == 0);
-        let existing = self.nodes.iter().filter(|node| node.state != State::Gone).count() as u32;
-        existing <= self.settings.initial || !empty && self.count(State::Coming) + self.count(State::Leaving) == 0
+        let empty = self.nodes.iter().any(|node| node.state == NodeState::Ready && node.pods == 0);
+        let existing = self.nodes.iter().filter(|node| node.state != NodeState::Gone).count() as u32;
+        existing <= self.settings.initial
+            || !empty && self.count(NodeState::Coming) + self.count(NodeState::Leaving) == 0
     }
 
     /// Lifetimes of all nodes, summed.
     pub(super) fn time(&self, now: Duration) -> Duration {
-        let existing = self.nodes.iter().filter(|node| node.state != State::Gone);
+        let existing = self.nodes.iter().filter(|node| node.state != NodeState::Gone);
         self.ended + existing.map(|node| now - node.since).sum::<Duration>()
     }
 }

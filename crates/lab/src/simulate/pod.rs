@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::agenda::Event;
-use super::stage::{Held, Stage, draw};
+use super::virtual_time::{Held, VirtualTime, draw};
 use crate::scenario::Pod as Settings;
 use twinscale_work::Fate;
 use twinscale_work::Work;
@@ -15,6 +15,7 @@ pub(super) struct Kind {
     /// The work, with the pod's share of processors.
     pub work: Work,
     pub visibility: Duration,
+    pub max_receives: u32,
     pub fifo: bool,
     /// Pods are jobs, which end.
     pub jobs: bool,
@@ -30,7 +31,7 @@ impl Kind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum PodState {
     Starting,
     Ready,
     /// After SIGTERM.
@@ -40,15 +41,15 @@ pub(super) enum State {
 
 /// A place in which one message is worked on.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct WorkPlace {
     held: Held,
     /// When its computing part ends: until then it shares the processors.
     computes_until: Duration,
 }
 
 /// A pod's worker.
-pub(super) struct Pod {
-    pub state: State,
+pub(super) struct SimulatedPod {
+    pub state: PodState,
     pub born: Duration,
     /// When it became Ready.
     pub ready_at: Option<Duration>,
@@ -59,8 +60,12 @@ pub(super) struct Pod {
     left: u64,
     /// Held and not begun.
     waiting: VecDeque<Held>,
-    places: Vec<Option<Place>>,
+    /// The first of a FIFO group that failed: held until its next attempt, with all that waits behind it.
+    resting: Vec<(Duration, Held)>,
+    places: Vec<Option<WorkPlace>>,
     free: Vec<u32>,
+    /// When it last received a message, or became Ready.
+    received_at: Duration,
     /// When the long poll under way began.
     polling_since: Option<Duration>,
     poll_over_planned: bool,
@@ -73,19 +78,21 @@ pub(super) struct Pod {
     killed: bool,
 }
 
-impl Pod {
+impl SimulatedPod {
     pub(super) fn new(index: u32, born: Duration, kind: &Kind) -> Self {
         let places = kind.settings.concurrency;
         Self {
-            state: State::Starting,
+            state: PodState::Starting,
             born,
             ready_at: None,
             node: None,
             index,
             left: kind.messages.map_or(u64::MAX, u64::from),
             waiting: VecDeque::new(),
+            resting: Vec::new(),
             places: vec![None; places as usize],
             free: (0..places).rev().collect(),
+            received_at: Duration::ZERO,
             polling_since: None,
             poll_over_planned: false,
             lingering: false,
@@ -97,13 +104,24 @@ impl Pod {
         }
     }
 
+    /// It is Ready: from now on it receives.
+    pub(super) fn start(&mut self, now: Duration) {
+        (self.state, self.ready_at, self.received_at) = (PodState::Ready, Some(now), now);
+    }
+
     fn running(&self) -> u32 {
         self.places.len() as u32 - self.free.len() as u32
     }
 
     fn room(&self, kind: &Kind) -> u32 {
-        let free = kind.capacity() - self.running() - self.waiting.len() as u32;
+        let in_hand = self.running() + self.waiting.len() as u32;
+        let paid = if kind.fifo { self.in_hand().filter(|held| held.paid).count() as u32 } else { 0 };
+        let free = kind.capacity().saturating_sub(in_hand - paid);
         u64::from(free).min(self.left) as u32
+    }
+
+    fn in_hand(&self) -> impl Iterator<Item = &Held> {
+        self.places.iter().flatten().map(|place| &place.held).chain(&self.waiting)
     }
 
     /// A long poll of this pod is under way.
@@ -113,15 +131,15 @@ impl Pod {
 
     /// A draining pod, or a job that has had its share, with nothing left to do.
     pub(super) fn has_drained(&self) -> bool {
-        let ends = self.state == State::Draining || self.left == 0 && self.state == State::Ready;
-        ends && self.running() == 0 && self.waiting.is_empty() && !self.polls()
+        let ends = self.state == PodState::Draining || self.left == 0 && self.state == PodState::Ready;
+        ends && self.running() == 0 && self.waiting.is_empty() && self.resting.is_empty() && !self.polls()
     }
 
     /// Receives as long as there are messages and room for a good request. True if a long poll now waits.
-    pub(super) fn ask(&mut self, stage: &mut Stage, kind: &Kind) -> bool {
+    pub(super) fn ask(&mut self, stage: &mut VirtualTime, kind: &Kind) -> bool {
         loop {
             let room = self.room(kind);
-            if self.state != State::Ready || self.polls() || room == 0 {
+            if self.state != PodState::Ready || self.polls() || room == 0 {
                 return false;
             }
             if u64::from(room) < u64::from(kind.settings.receive_min_room.min(kind.capacity())).min(self.left) {
@@ -139,15 +157,15 @@ impl Pod {
     }
 
     /// Has waited long enough for more room: asks for what there is. True if a long poll now waits.
-    pub(super) fn linger_over(&mut self, epoch: u32, stage: &mut Stage, kind: &Kind) -> bool {
-        if !self.lingering || epoch != self.linger_epoch || self.state != State::Ready || self.room(kind) == 0 {
+    pub(super) fn linger_over(&mut self, epoch: u32, stage: &mut VirtualTime, kind: &Kind) -> bool {
+        if !self.lingering || epoch != self.linger_epoch || self.state != PodState::Ready || self.room(kind) == 0 {
             return false;
         }
         if self.receive(stage, kind) { self.ask(stage, kind) } else { true }
     }
 
     /// One receive for the room there is. False if it brought nothing and goes on as a long poll.
-    fn receive(&mut self, stage: &mut Stage, kind: &Kind) -> bool {
+    fn receive(&mut self, stage: &mut VirtualTime, kind: &Kind) -> bool {
         self.lingering = false;
         self.linger_epoch += 1;
         if self.take(stage, kind) {
@@ -159,7 +177,7 @@ impl Pod {
     }
 
     /// Answers the long poll under way, if there are messages. False if there are none.
-    pub(super) fn answer(&mut self, stage: &mut Stage, kind: &Kind) -> bool {
+    pub(super) fn answer(&mut self, stage: &mut VirtualTime, kind: &Kind) -> bool {
         if self.take(stage, kind) {
             self.polling_since = None;
             return true;
@@ -167,14 +185,15 @@ impl Pod {
         false
     }
 
-    fn take(&mut self, stage: &mut Stage, kind: &Kind) -> bool {
+    fn take(&mut self, stage: &mut VirtualTime, kind: &Kind) -> bool {
         let (room, waiting) = (self.room(kind), &mut self.waiting);
         let count = stage.receive(room, |held| waiting.push_back(held));
         if count == 0 {
             return false;
         }
         self.left -= count as u64;
-        if self.state == State::Draining {
+        self.received_at = stage.now;
+        if self.state == PodState::Draining {
             self.give_back_waiting(stage);
             return true;
         }
@@ -184,7 +203,7 @@ impl Pod {
     }
 
     /// Begins as many messages as there are places; on a FIFO queue one of a group at a time, in order.
-    fn begin(&mut self, stage: &mut Stage, kind: &Kind) {
+    fn begin(&mut self, stage: &mut VirtualTime, kind: &Kind) {
         while let Some(place) = self.free.pop() {
             let Some(mut held) = self.next_to_begin(kind) else {
                 self.free.push(place);
@@ -192,7 +211,7 @@ impl Pod {
             };
             let wait = draw(&kind.work, &mut held);
             let computes_until = stage.now + self.computing(stage.now, kind);
-            self.places[place as usize] = Some(Place { held, computes_until });
+            self.places[place as usize] = Some(WorkPlace { held, computes_until });
             stage.books.handled(computes_until + wait - stage.now);
             stage.agenda.plan(computes_until + wait, Event::Finished { pod: self.index, place });
         }
@@ -202,7 +221,10 @@ impl Pod {
         if !kind.fifo {
             return self.waiting.pop_front();
         }
-        let busy = |group| self.places.iter().flatten().any(|place| place.held.group == group);
+        let busy = |group| {
+            let mut held = self.places.iter().flatten().map(|place| &place.held);
+            held.any(|held| held.group == group) || self.resting.iter().any(|(_, held)| held.group == group)
+        };
         let next = self.waiting.iter().position(|held| !busy(held.group))?;
         self.waiting.remove(next)
     }
@@ -216,26 +238,53 @@ impl Pod {
     }
 
     /// A message has been handled: settles it and begins the next.
-    pub(super) fn finished(&mut self, place: u32, stage: &mut Stage, kind: &Kind) {
-        let Some(Place { held, .. }) = self.places[place as usize].take() else { return };
+    pub(super) fn finished(&mut self, place: u32, stage: &mut VirtualTime, kind: &Kind) {
+        let Some(WorkPlace { held, .. }) = self.places[place as usize].take() else { return };
         self.free.push(place);
         match held.fate {
-            Fate::Retry => stage.retry(&kind.work, &held, Duration::ZERO),
+            Fate::Retry | Fate::Throw if kind.fifo && self.state == PodState::Ready => self.rest(held, stage, kind),
+            Fate::Retry | Fate::Throw => stage.retry(&kind.work, kind.settings.backoff(), &held, Duration::ZERO),
             Fate::Done => self.settle(held, stage, kind),
             Fate::Reject => {
                 stage.reject();
                 self.settle(held, stage, kind);
             }
         }
-        if self.state == State::Ready {
+        if self.state == PodState::Ready {
             self.begin(stage, kind);
         }
-        if self.state != State::Ready || self.has_drained() {
+        if self.state != PodState::Ready || self.has_drained() {
             self.flush(stage);
         }
     }
 
-    fn settle(&mut self, held: Held, stage: &mut Stage, kind: &Kind) {
+    /// The first of a FIFO group has failed: it is tried again in place, or rejected where `maxReceiveCount` allows no more.
+    fn rest(&mut self, mut held: Held, stage: &mut VirtualTime, kind: &Kind) {
+        if held.attempt() >= kind.max_receives {
+            held.fate = Fate::Reject;
+            stage.reject();
+            return self.settle(held, stage, kind);
+        }
+        let again = stage.now + held.pause(&kind.work, kind.settings.backoff());
+        (held.failures, held.paid) = (held.failures + 1, true);
+        // Whoever waits for its turn leaves its place to others.
+        self.waiting.iter_mut().filter(|behind| behind.group == held.group).for_each(|behind| behind.paid = true);
+        self.resting.push((again, held));
+        stage.agenda.plan(again, Event::Again { pod: self.index });
+    }
+
+    /// Those whose pause is over are tried again, before what waits behind them.
+    pub(super) fn again(&mut self, stage: &mut VirtualTime, kind: &Kind) {
+        let (due, rest) = self.resting.iter().partition(|(at, _)| *at <= stage.now);
+        let due: Vec<(Duration, Held)> = due;
+        self.resting = rest;
+        due.into_iter().rev().for_each(|(_, held)| self.waiting.push_front(held));
+        if self.state == PodState::Ready {
+            self.begin(stage, kind);
+        }
+    }
+
+    fn settle(&mut self, held: Held, stage: &mut VirtualTime, kind: &Kind) {
         self.deletes.push(held);
         if self.deletes.len() == 10 || kind.settings.delete_linger.is_zero() {
             self.flush(stage);
@@ -246,13 +295,13 @@ impl Pod {
     }
 
     /// The oldest delete has waited long enough.
-    pub(super) fn flush_due(&mut self, epoch: u32, stage: &mut Stage) {
+    pub(super) fn flush_due(&mut self, epoch: u32, stage: &mut VirtualTime) {
         if epoch == self.flush_epoch {
             self.flush(stage);
         }
     }
 
-    fn flush(&mut self, stage: &mut Stage) {
+    fn flush(&mut self, stage: &mut VirtualTime) {
         self.flush_epoch += 1;
         if !self.deletes.is_empty() {
             stage.delete(&self.deletes, 0);
@@ -261,8 +310,8 @@ impl Pod {
     }
 
     /// SIGTERM: no new receive starts, what has not begun is given back, the rest goes on until SIGKILL after `grace`.
-    pub(super) fn terminate(&mut self, grace: Duration, stage: &mut Stage, kind: &Kind) {
-        self.state = State::Draining;
+    pub(super) fn terminate(&mut self, grace: Duration, stage: &mut VirtualTime, kind: &Kind) {
+        self.state = PodState::Draining;
         self.lingering = false;
         self.give_back_waiting(stage);
         self.flush(stage);
@@ -273,7 +322,7 @@ impl Pod {
 
     /// The drain budget is spent: work in hand is aborted, then given back. A pod that was killed before that
     /// gives nothing back: its messages stay hidden until their visibility ends.
-    pub(super) fn drain_over(&mut self, stage: &mut Stage) {
+    pub(super) fn drain_over(&mut self, stage: &mut VirtualTime) {
         self.polling_since = None;
         let rest: Vec<Held> = self.places.iter_mut().filter_map(|place| place.take().map(|p| p.held)).collect();
         self.free = (0..self.places.len() as u32).rev().collect();
@@ -284,7 +333,11 @@ impl Pod {
         self.deletes.clear();
     }
 
-    fn give_back_waiting(&mut self, stage: &mut Stage) {
+    fn give_back_waiting(&mut self, stage: &mut VirtualTime) {
+        // Whoever receives it next waits for the rest of the time.
+        for (at, held) in std::mem::take(&mut self.resting) {
+            stage.retry_after(&held, at.saturating_sub(stage.now));
+        }
         if !self.waiting.is_empty() {
             let back: Vec<Held> = self.waiting.drain(..).collect();
             stage.give_back(&back, Duration::ZERO);
@@ -293,12 +346,13 @@ impl Pod {
 
     /// The pod is no more; only its index stays.
     pub(super) fn forget(&mut self) {
-        self.state = State::Gone;
+        self.state = PodState::Gone;
         (self.waiting, self.places, self.free, self.deletes) = Default::default();
+        self.resting.clear();
     }
 
     /// One event a pod at most: it looks anew at how long the present poll has gone on.
-    fn plan_poll_over(&mut self, stage: &mut Stage, kind: &Kind) {
+    fn plan_poll_over(&mut self, stage: &mut VirtualTime, kind: &Kind) {
         if !self.poll_over_planned {
             self.poll_over_planned = true;
             stage.agenda.plan(stage.now + poll(kind), Event::PollOver { pod: self.index });
@@ -306,16 +360,17 @@ impl Pod {
     }
 
     /// Counts the poll as an empty receive if it is over, and starts the next, unless the pod drains.
-    pub(super) fn poll_over(&mut self, stage: &mut Stage, kind: &Kind) {
+    pub(super) fn poll_over(&mut self, stage: &mut VirtualTime, kind: &Kind) {
         self.poll_over_planned = false;
         let Some(since) = self.polling_since else { return };
         let over = since + poll(kind);
         if over <= stage.now {
             stage.books.requests.empty_receive += u64::from(stage.books.first_send.is_some());
-            if kind.jobs && self.running() == 0 && self.waiting.is_empty() {
+            let idled = stage.now >= self.received_at + kind.settings.exit_when_idle;
+            if kind.jobs && idled && self.running() == 0 && self.waiting.is_empty() && self.resting.is_empty() {
                 self.left = 0;
             }
-            self.polling_since = (self.state == State::Ready && self.left > 0).then_some(stage.now);
+            self.polling_since = (self.state == PodState::Ready && self.left > 0).then_some(stage.now);
         }
         if let Some(since) = self.polling_since {
             self.poll_over_planned = true;
@@ -323,7 +378,7 @@ impl Pod {
         }
     }
 
-    fn plan_heartbeat(&mut self, stage: &mut Stage, kind: &Kind) {
+    fn plan_heartbeat(&mut self, stage: &mut VirtualTime, kind: &Kind) {
         if !self.heartbeat_planned {
             self.heartbeat_planned = true;
             stage.agenda.plan(stage.now + kind.visibility / 2, Event::Heartbeat { pod: self.index });
@@ -331,11 +386,13 @@ impl Pod {
     }
 
     /// Extends what has been held for half the visibility timeout, and looks again when the next will have been.
-    pub(super) fn heartbeat(&mut self, stage: &mut Stage, kind: &Kind) {
+    pub(super) fn heartbeat(&mut self, stage: &mut VirtualTime, kind: &Kind) {
         self.heartbeat_planned = false;
         let half = kind.visibility / 2;
         let (mut extended, mut oldest) = (0_u64, None);
-        for held in self.places.iter_mut().flatten().map(|place| &mut place.held).chain(&mut self.waiting) {
+        let resting = self.resting.iter_mut().map(|(_, held)| held);
+        let working = self.places.iter_mut().flatten().map(|place| &mut place.held);
+        for held in working.chain(&mut self.waiting).chain(resting) {
             if held.renewed + half <= stage.now {
                 stage.extend(held, kind.visibility);
                 extended += 1;

@@ -1,19 +1,20 @@
 //! `twinscale validate`: reads the files, prints the findings.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 
-use super::{DocumentError, Inputs, Severity, documents, resolve, validate};
+use super::formats::{self, FindingsFormat};
+use super::{Finding, Inputs, Rule, Severity, validate};
+use crate::manifests::{DocumentError, Given, ManifestError, ObjectsError, Template, Terraform, documents};
 
 /// Check rendered manifests, terraform's state and the SAM template, and that the twins agree.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Example:\n  kubectl kustomize eks/overlays/production | twinscale validate \\\n    --settings deploy/settings.yaml --kubernetes - --template sam/template.yaml\n\nExit code: 0 nothing wrong (warnings at most), 1 errors found, 64 something could not be read."
+    after_help = "Example:\n  kubectl kustomize eks/overlays/production > production.yaml\n  twinscale validate --settings deploy/settings.yaml --kubernetes production.yaml --template sam/template.yaml\n\nEach finding has the id of its rule: docs/validate.md says what it means.\n\nExit code: 0 nothing wrong (warnings at most), 1 errors found, 64 something could not be read."
 )]
 pub struct Validate {
     /// What both targets share (deploy/settings.yaml)
@@ -28,23 +29,19 @@ pub struct Validate {
     /// SAM or CloudFormation template, as written or as SAM transforms it
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
-    /// A parameter of the template, as NAME=VALUE (may be given again)
-    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
-    parameter: Vec<(String, String)>,
+    #[command(flatten)]
+    given: Given,
+    /// A rule whose findings are left out, by its id (may be given again)
+    #[arg(long, value_name = "ID", value_enum, hide_possible_values = true)]
+    ignore: Vec<Rule>,
     /// How to print the findings
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Text,
-    Json,
+    #[arg(long, value_enum, default_value_t = FindingsFormat::Text)]
+    format: FindingsFormat,
 }
 
 /// What could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub enum ValidateError {
     /// The file is not there, or not readable.
     #[error("{}: {error}", .path.display())]
     Unreadable {
@@ -56,6 +53,9 @@ pub enum CommandError {
     /// The file is neither YAML nor JSON.
     #[error(transparent)]
     Malformed(#[from] DocumentError),
+    /// The file is none of Kubernetes objects.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
     /// The file has no document, or several where one belongs.
     #[error("{}: {count} documents, where one belongs", .path.display())]
     NotOne {
@@ -64,17 +64,18 @@ pub enum CommandError {
         /// How many there are.
         count: usize,
     },
-    /// The file is readable and is something else.
-    #[error("{}: {what}", .path.display())]
-    Other {
+    /// The file is readable, and has no settings.
+    #[error("{}: it is no settings file: it has none of queue, handler", .path.display())]
+    NoSettings {
         /// As given.
         path: PathBuf,
-        /// What it is not.
-        what: String,
     },
-    /// A parameter that the template does not have.
-    #[error("--parameter {0}: the template has no such parameter")]
-    Parameter(String),
+    /// The template or terraform's output is none, or the template has no such parameter.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A flag about a template, and no template.
+    #[error("{0} is about a template: add --template FILE")]
+    NoTemplate(&'static str),
     /// No file at all was given.
     #[error("there is nothing to check: give --kubernetes, --terraform or --template")]
     Nothing,
@@ -88,101 +89,76 @@ impl Validate {
     ///
     /// # Errors
     /// Something could not be read: exit code 64.
-    pub fn run(&self, out: &mut dyn Write) -> Result<ExitCode, CommandError> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<ExitCode, ValidateError> {
         let inputs = self.inputs()?;
-        let found = validate(&inputs);
-        match self.format {
-            Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&found).unwrap_or_default())?,
-            Format::Text if found.is_empty() => writeln!(out, "validate: nothing found in {}", self.read())?,
-            Format::Text => found.iter().try_for_each(|finding| writeln!(out, "{finding}"))?,
+        let (ignored, found): (Vec<Finding>, Vec<Finding>) =
+            validate(&inputs).into_iter().partition(|finding| self.ignore.contains(&finding.rule));
+        out.write_all(formats::print(&found, self.format).as_bytes())?;
+        if self.format == FindingsFormat::Text {
+            if found.is_empty() {
+                writeln!(out, "validate: nothing found in {}", self.read())?;
+            }
+            if !ignored.is_empty() {
+                writeln!(out, "validate: {} ignored, as asked by --ignore", ignored.len())?;
+            }
         }
         let failed = found.iter().any(|finding| finding.severity == Severity::Error);
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    fn inputs(&self) -> Result<Inputs, CommandError> {
+    fn inputs(&self) -> Result<Inputs, ValidateError> {
         if self.kubernetes.is_empty() && self.terraform.is_none() && self.template.is_none() {
-            return Err(CommandError::Nothing);
+            return Err(ValidateError::Nothing);
         }
-        let mut kubernetes = Vec::new();
+        let mut inputs = Inputs::default();
         for path in &self.kubernetes {
-            let objects = objects(read(path)?).map_err(|what| CommandError::Other { path: path.clone(), what })?;
-            kubernetes.extend(objects);
+            inputs.take_kubernetes(&name_of(path), &text_of(path)?, &self.given)?;
         }
-        let parameters: BTreeMap<_, _> = self.parameter.iter().cloned().collect();
-        let template = self.template.as_deref().map(|path| read_with(path, &["Resources"], "CloudFormation template"));
-        let template = template.transpose()?;
-        let known = |name: &String| template.as_ref().is_none_or(|t| t["Parameters"].get(name).is_some());
-        if let Some(unknown) = parameters.keys().find(|name| !known(name)) {
-            return Err(CommandError::Parameter(unknown.clone()));
+        if let Some(path) = &self.template {
+            inputs.template = Some(Template::read(&name_of(path), &text_of(path)?, &self.given)?);
         }
-        let settings = self.settings.as_deref().map(|path| read_with(path, &["queue", "handler"], "settings file"));
-        let shown = &["values", "planned_values", "queue_url"];
-        let terraform = self
-            .terraform
-            .as_deref()
-            .map(|path| read_with(path, shown, "output of 'terraform show -json' or 'terraform output -json'"));
-        Ok(Inputs {
-            settings: settings.transpose()?,
-            kubernetes,
-            terraform: terraform.transpose()?,
-            template: template.map(|template| resolve(&template, &parameters)),
-        })
+        if let (Some(flag), None) = (self.given.of_template(), &self.template) {
+            return Err(ValidateError::NoTemplate(flag));
+        }
+        if let Some(path) = &self.settings {
+            inputs.settings = Some(settings(path)?);
+        }
+        if let Some(path) = &self.terraform {
+            inputs.terraform = Some(Terraform::read(&name_of(path), &text_of(path)?)?);
+        }
+        Ok(inputs)
     }
 
     /// The names of what was given.
     fn read(&self) -> String {
         let given = self.kubernetes.iter().chain(&self.terraform).chain(&self.template).chain(&self.settings);
-        given.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+        given.map(|path| name_of(path)).collect::<Vec<_>>().join(", ")
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Value>, CommandError> {
+fn name_of(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The text of a file; `-` is standard input.
+fn text_of(path: &Path) -> Result<String, ValidateError> {
     let text = if path == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
         std::fs::read_to_string(path)
     };
-    let text = text.map_err(|error| CommandError::Unreadable { path: path.to_owned(), error })?;
-    Ok(documents(&path.display().to_string(), &text)?)
+    text.map_err(|error| ValidateError::Unreadable { path: path.to_owned(), error })
 }
 
-fn read_one(path: &Path) -> Result<Value, CommandError> {
-    let mut documents = read(path)?;
-    match documents.len() {
-        1 => Ok(documents.remove(0)),
-        count => Err(CommandError::NotOne { path: path.to_owned(), count }),
-    }
-}
-
-/// One document that has one of these keys, or it is no `what`.
-fn read_with(path: &Path, keys: &[&str], what: &str) -> Result<Value, CommandError> {
-    let document = read_one(path)?;
-    if keys.iter().any(|key| document.get(key).is_some()) {
-        return Ok(document);
-    }
-    let what = format!("it is no {what}: it has none of {}", keys.join(", "));
-    Err(CommandError::Other { path: path.to_owned(), what })
-}
-
-/// Kubernetes objects, those of lists one by one.
-fn objects(documents: Vec<Value>) -> Result<Vec<Value>, String> {
-    let mut objects = Vec::new();
-    for (index, document) in documents.into_iter().enumerate() {
-        match (document["kind"].as_str(), document["items"].as_array()) {
-            (Some(kind), Some(items)) if kind.ends_with("List") => objects.extend(items.clone()),
-            (Some(_), _) if document["metadata"]["name"].is_string() => objects.push(document),
-            _ => {
-                let number = index + 1;
-                return Err(format!("document {number} is no Kubernetes object: kind or metadata.name is missing"));
-            }
+fn settings(path: &Path) -> Result<Value, ValidateError> {
+    let mut documents = documents(&name_of(path), &text_of(path)?)?;
+    match documents.pop() {
+        Some(_) if !documents.is_empty() => {
+            Err(ValidateError::NotOne { path: path.to_owned(), count: documents.len() + 1 })
         }
+        Some(settings) if ["queue", "handler"].iter().any(|key| settings.get(key).is_some()) => Ok(settings),
+        Some(_) => Err(ValidateError::NoSettings { path: path.to_owned() }),
+        None => Err(ValidateError::NotOne { path: path.to_owned(), count: 0 }),
     }
-    if objects.is_empty() { Err("there is no Kubernetes object in it".to_owned()) } else { Ok(objects) }
-}
-
-fn name_and_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }

@@ -1,142 +1,124 @@
 //! Checks of the function and of the event source mapping that invokes it.
 
-use serde_json::{Map, Value};
-
 use twinscale::{Config, Host};
 
-use super::queues::{Queue, resource_of};
-use super::{Environment, Findings, cpu_told, lookup, number, text};
+use super::finding::{Findings, Place};
+use super::http::check_front;
+use super::permissions::resource_of;
+use super::queues::PlacedQueue;
+use super::rule::Rule;
+use super::{cpu_told, lookup};
+use super::{dead_letters, settings};
+use crate::manifests::{Function, MEMORY_SIZE, Template};
 
 /// Memory that buys one vCPU on Lambda's own, in MB.
 const MB_PER_VCPU: f64 = 1769.0;
 
-/// The function that consumes a queue.
-pub(super) struct Function<'a> {
-    /// Its logical name.
-    pub at: String,
-    /// Seconds.
-    pub timeout: u64,
-    /// MB.
-    pub memory: u64,
-    /// vCPUs that this memory buys, where that is known.
-    pub share: Option<f64>,
-    /// Its environment; references to resources are left out.
-    pub environment: Environment,
-    /// The properties of its mapping.
-    pub mapping: &'a Value,
-    /// The queue's logical name.
-    pub queue: Option<String>,
+/// vCPUs that the function has: on Managed Instances by their own ratio.
+fn share(function: &Function) -> f64 {
+    let on_lambda = f64::from(function.memory_mb) / MB_PER_VCPU;
+    function.managed.as_ref().map_or(on_lambda, |managed| managed.vcpu)
 }
 
-/// The first function with an SQS event, in a SAM template or in what SAM makes of it.
-pub(super) fn consumer(template: &Value) -> Option<Function<'_>> {
-    let resources = template["Resources"].as_object()?;
-    resources.iter().find_map(|(name, resource)| match resource["Type"].as_str()? {
-        "AWS::Serverless::Function" => {
-            let events = resource["Properties"]["Events"].as_object()?;
-            let event = events.values().find(|event| event["Type"] == "SQS")?;
-            Some(function(name, template, &resource["Properties"], &event["Properties"], "Queue"))
-        }
-        "AWS::Lambda::EventSourceMapping" => {
-            let function_name = resource_of(&resource["Properties"]["FunctionName"])?;
-            let properties = &resources.get(function_name)?["Properties"];
-            Some(function(function_name, template, properties, &resource["Properties"], "EventSourceArn"))
-        }
-        _ => None,
-    })
-}
-
-fn function<'a>(name: &str, template: &Value, properties: &Value, mapping: &'a Value, queue: &str) -> Function<'a> {
-    let globals = &template["Globals"]["Function"];
-    let of = |field: &str| number(&properties[field]).or_else(|| number(&globals[field]));
-    let variables = |from: &Value| from["Environment"]["Variables"].as_object().cloned().unwrap_or_default();
-    let both: Map<String, Value> = variables(globals).into_iter().chain(variables(properties)).collect();
-    let memory = of("MemorySize").unwrap_or(128);
-    Function {
-        at: name.to_owned(),
-        timeout: of("Timeout").unwrap_or(3),
-        memory,
-        share: share(memory as f64, &properties["CapacityProviderConfig"]),
-        environment: both.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect(),
-        mapping,
-        queue: resource_of(&mapping[queue]).map(str::to_owned),
+/// Checks the function that a queue invokes, and those that send.
+pub(super) fn check_all(
+    template: &Template,
+    consumer: Option<&Function>,
+    queues: &[PlacedQueue],
+    findings: &mut Findings,
+) {
+    let resolved = template.to_json();
+    if let Some(function) = consumer {
+        check(template, function, findings);
+        let place = |name: &str| Place::of_function(template, function, &format!("Environment/Variables/{name}"));
+        settings::check(&function.environment, &place, findings);
+        let variables = &resolved["Resources"][&function.name]["Properties"]["Environment"]["Variables"];
+        let dead = resource_of(&variables["DLQ_URL"]);
+        dead_letters::check_function(function, dead, queues, place("DLQ_URL"), findings);
     }
+    check_front(template, &resolved, findings);
 }
 
-/// On Managed Instances as SAM takes them, or as CloudFormation does, one level down.
-fn share(memory_mb: f64, instances: &Value) -> Option<f64> {
-    if instances.is_null() {
-        return Some(memory_mb / MB_PER_VCPU);
+fn check(template: &Template, function: &Function, findings: &mut Findings) {
+    let at = |field: &str| Place::of_function(template, function, field);
+    check_mapping(function, &at, findings);
+    check_concurrency(function, &at, findings);
+    if !function.enabled {
+        let what = "the mapping is switched off (Enabled: false): nothing polls, and the queue fills up";
+        findings.add(Rule::MappingDisabled, at("Enabled"), what, "leave Enabled out");
     }
-    let settings = [instances, &instances["LambdaManagedInstancesCapacityProviderConfig"]];
-    let gib = settings.iter().find_map(|settings| settings["ExecutionEnvironmentMemoryGiBPerVCpu"].as_f64())?;
-    Some(memory_mb / 1024.0 / gib)
-}
-
-pub(super) fn check(function: &Function, queues: &[Queue], findings: &mut Findings) {
-    check_mapping(function, findings);
-    let queue = queues.iter().find(|queue| Some(&queue.key) == function.queue.as_ref());
-    if let Some(queue) = queue.filter(|queue| queue.visibility < 6 * function.timeout) {
-        findings.error(
-            "visibility-timeout",
-            &queue.at,
+    let six_times = 6 * function.timeout;
+    if let Some(queue) = function.queue.as_ref().filter(|queue| queue.visibility < six_times) {
+        findings.add(
+            Rule::VisibilityTimeout,
+            Place::of_resource(template, &queue.name, "Properties/VisibilityTimeout"),
             format!(
-                "VisibilityTimeout is {} s and the function's timeout {} s: write {} or more (six times). Lambda retries a \
-                 throttled batch until its visibility ends, and then its messages are received again elsewhere",
-                queue.visibility,
-                function.timeout,
-                6 * function.timeout
+                "VisibilityTimeout is {} s and the function's timeout {} s. Lambda retries a throttled batch until its \
+                 visibility ends, and then its messages are received again elsewhere",
+                queue.visibility.as_secs(),
+                function.timeout.as_secs(),
             ),
+            format!("write {} or more (six times)", six_times.as_secs()),
         );
     }
     match Config::default().read(Host::Function, &lookup(&function.environment)) {
-        Err(errors) => errors.0.iter().for_each(|e| findings.error("environment", &function.at, e.to_string())),
+        Err(errors) => {
+            for error in errors.0 {
+                let place = at(&format!("Environment/Variables/{}", error.variable));
+                findings.setting(place, &error);
+            }
+        }
         Ok(_) => {
-            let told = cpu_told(&function.environment);
-            if let Some((told, share)) =
-                told.zip(function.share).filter(|(told, share)| (told - share).abs() > 0.05 * share)
-            {
-                findings.error(
-                    "cpu-limit",
-                    &function.at,
+            let share = share(function);
+            let told = cpu_told(&function.environment).filter(|told| (told - share).abs() > 0.05 * share);
+            if let Some(told) = told {
+                findings.add(
+                    Rule::CpuLimit,
+                    at("Environment/Variables/WORK_CPU_LIMIT"),
                     format!(
-                        "MemorySize {} MB buys {share:.3} vCPUs, and WORK_CPU_LIMIT says {told}: write {share:.3}",
-                        function.memory
+                        "its {MEMORY_SIZE} of {} MB buys {share:.3} vCPUs, and WORK_CPU_LIMIT says {told}: the handler that \
+                         ships would compute as if it had them",
+                        function.memory_mb
                     ),
+                    format!("write {share:.3}"),
                 );
             }
         }
     }
 }
 
-fn check_mapping(function: &Function, findings: &mut Findings) {
-    let mapping = function.mapping;
-    let batch = number(&mapping["BatchSize"]).unwrap_or(10);
-    if batch > 10 && number(&mapping["MaximumBatchingWindowInSeconds"]).unwrap_or(0) == 0 {
-        findings.error(
-            "batch-window",
-            &function.at,
-            format!("BatchSize is {batch}: above 10, Lambda wants MaximumBatchingWindowInSeconds of 1 or more"),
-        );
-    }
-    let types = mapping["FunctionResponseTypes"].as_array().into_iter().flatten();
-    if !types.into_iter().any(|kind| kind == "ReportBatchItemFailures") {
-        findings.error(
-            "partial-batch",
-            &function.at,
+fn check_mapping(function: &Function, at: &dyn Fn(&str) -> Place, findings: &mut Findings) {
+    if !function.mapping.report_batch_item_failures {
+        findings.add(
+            Rule::PartialBatch,
+            at("FunctionResponseTypes"),
             "FunctionResponseTypes lacks ReportBatchItemFailures: Lambda would delete the whole batch, failed messages too",
+            "write FunctionResponseTypes: [ReportBatchItemFailures]",
         );
     }
-    let capped = mapping["ScalingConfig"]["MaximumConcurrency"].is_number();
-    if !capped
-        && text(&mapping["ScalingConfig"]["MaximumConcurrency"]).is_none()
-        && mapping["ProvisionedPollerConfig"].is_null()
-    {
-        findings.warning(
-            "maximum-concurrency",
-            &function.at,
-            "ScalingConfig.MaximumConcurrency is not set: a burst may take the account's whole concurrency, and throttled \
-             batches raise their messages' receive counts",
+    if function.mapping.maximum_concurrency.is_none() && function.mapping.provisioned.is_none() {
+        findings.add(
+            Rule::MaximumConcurrency,
+            at("ScalingConfig"),
+            "a burst may take the account's whole concurrency, and throttled batches raise their messages' receive counts",
+            "write ScalingConfig.MaximumConcurrency",
+        );
+    }
+}
+
+/// Reserved concurrency below what the mapping invokes with: the rest is throttled.
+fn check_concurrency(function: &Function, at: &dyn Fn(&str) -> Place, findings: &mut Findings) {
+    // A mapping without a maximum begins with five batches at once.
+    let needed = function.mapping.maximum_concurrency.unwrap_or(5);
+    if let Some(reserved) = function.reserved_concurrency.filter(|reserved| *reserved < needed) {
+        findings.add(
+            Rule::ReservedConcurrency,
+            at("ReservedConcurrentExecutions"),
+            format!(
+                "ReservedConcurrentExecutions is {reserved}, and its mapping invokes it up to {needed} times at once: Lambda \
+                 throttles the rest, and each throttled batch counts as a receive"
+            ),
+            format!("write {needed} or more, or lower ScalingConfig.MaximumConcurrency"),
         );
     }
 }

@@ -4,25 +4,26 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::Inputs;
+use super::finding::{Findings, Place};
 use super::kubernetes::Cluster;
-use super::queues::resources;
-use super::{Findings, Inputs};
+use super::rule::Rule;
+use crate::manifests::{Object, Terraform};
 
 /// Kinds that are in no namespace.
 const OF_THE_CLUSTER: [&str; 3] = ["Namespace", "ClusterRole", "ClusterRoleBinding"];
 
 pub(super) fn check(inputs: &Inputs, cluster: &Cluster, findings: &mut Findings) {
-    let named: BTreeSet<&str> = inputs.kubernetes.iter().filter_map(namespace).collect();
+    let named: BTreeSet<&str> = inputs.kubernetes.iter().filter_map(Object::namespace).collect();
     if let Some(others) = named.first() {
-        for object in inputs.kubernetes.iter().filter(|object| namespace(object).is_none()) {
-            let kind = object["kind"].as_str().unwrap_or_default();
-            if !OF_THE_CLUSTER.contains(&kind) {
-                let name = object["metadata"]["name"].as_str().unwrap_or_default();
-                let message = format!(
-                    "it has no namespace, and other objects have {others}: list the component that adds it before the one \
-                     that sets the namespace (target)"
+        for object in inputs.kubernetes.iter().filter(|object| object.namespace().is_none()) {
+            if !OF_THE_CLUSTER.contains(&object.kind()) {
+                findings.add(
+                    Rule::Namespace,
+                    Place::of(object, "metadata/name"),
+                    format!("it has no namespace, and other objects have {others}"),
+                    "list the component that adds it before the one that sets the namespace (target)",
                 );
-                findings.error("namespace", format!("{kind}/{name}"), message);
             }
         }
     }
@@ -31,33 +32,46 @@ pub(super) fn check(inputs: &Inputs, cluster: &Cluster, findings: &mut Findings)
     }
 }
 
+/// An identity of AWS that terraform gives to a service account.
+struct BoundAccount<'a> {
+    /// Address of the association, or of the role.
+    at: &'a str,
+    namespace: String,
+    account: String,
+}
+
 /// Roles are bound to a namespace and an account by name: in another namespace a pod has no credentials at all.
-fn check_accounts(shown: &Value, cluster: &Cluster, findings: &mut Findings) {
-    let associations = resources(shown, "aws_eks_pod_identity_association").filter_map(|(at, values)| {
-        Some((at, values["namespace"].as_str()?.to_owned(), values["service_account"].as_str()?.to_owned()))
+fn check_accounts(shown: &Terraform, cluster: &Cluster, findings: &mut Findings) {
+    let associations = shown.resources("aws_eks_pod_identity_association").into_iter().filter_map(|association| {
+        let namespace = association.text("namespace")?.to_owned();
+        Some(BoundAccount {
+            at: association.address,
+            namespace,
+            account: association.text("service_account")?.to_owned(),
+        })
     });
-    let trusted = resources(shown, "aws_iam_role").filter_map(|(at, values)| {
-        let policy: Value = serde_json::from_str(values["assume_role_policy"].as_str()?).ok()?;
+    let trusted = shown.resources("aws_iam_role").into_iter().filter_map(|role| {
+        let policy: Value = role.document("assume_role_policy")?;
         let equals = policy["Statement"][0]["Condition"]["StringEquals"].as_object()?.clone();
         let subject = equals.iter().find(|(key, _)| key.ends_with(":sub"))?.1.as_str()?.to_owned();
         let (namespace, account) = subject.strip_prefix("system:serviceaccount:")?.split_once(':')?;
-        Some((at, namespace.to_owned(), account.to_owned()))
+        Some(BoundAccount { at: role.address, namespace: namespace.to_owned(), account: account.to_owned() })
     });
-    let bound: Vec<_> = associations.chain(trusted).collect();
+    let bound: Vec<BoundAccount> = associations.chain(trusted).collect();
     for account in cluster.of_kind("ServiceAccount") {
-        let name = account["metadata"]["name"].as_str().unwrap_or_default();
-        let Some(own) = namespace(account) else { continue };
-        let of_name: Vec<_> = bound.iter().filter(|(_, _, account)| account == name).collect();
-        if let (Some((at, theirs, _)), false) = (of_name.first(), of_name.iter().any(|(_, ns, _)| ns == own)) {
-            let message = format!(
-                "it is in the namespace {own}, and {at} gives its role to {theirs}/{name}: its pods would have no credentials; \
-                 write terraform's output kustomize_target to the overlay again"
+        let Some(own) = account.namespace() else { continue };
+        let name = account.name();
+        let of_name: Vec<&BoundAccount> = bound.iter().filter(|bound| bound.account == name).collect();
+        if let (Some(first), false) = (of_name.first(), of_name.iter().any(|bound| bound.namespace == own)) {
+            findings.add(
+                Rule::Namespace,
+                Place::of(account, "metadata/namespace"),
+                format!(
+                    "it is in the namespace {own}, and {} gives its role to {}/{name}: its pods would have no credentials",
+                    first.at, first.namespace
+                ),
+                "write terraform's output kustomize_target to the overlay again",
             );
-            findings.error("namespace", format!("ServiceAccount/{name}"), message);
         }
     }
-}
-
-fn namespace(object: &Value) -> Option<&str> {
-    object["metadata"]["namespace"].as_str()
 }

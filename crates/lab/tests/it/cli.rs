@@ -56,11 +56,18 @@ fn wrong_input_exits_64_and_names_what_to_change() {
         (&["report", &newer], "its schema is twinscale/run/9"),
         (&["report", &no_run], "it is no run.json"),
         (&["compare", "--seeds", "5"], "--engine simulated"),
+        (&["compare", "--scenario", "day"], "in real time: write --engine simulated"),
+        (&["compare", "--scenario", "day", "--speed", "20"], "--patience"),
         (&["compare", "--engine", "simulated", "--speed", "2"], "--speed: leave it out"),
         (&["sqs", "--port", "70000"], "--port"),
         (&["frobnicate"], "frobnicate"),
         (&[], "Usage"),
     ];
+    refused(cases);
+}
+
+/// Each command exits with 64, names what to change on standard error, and prints nothing else.
+pub fn refused(cases: &[(&[&str], &str)]) {
     for (args, named) in cases {
         let output = twinscale(args);
         let error = text(&output.stderr);
@@ -72,7 +79,7 @@ fn wrong_input_exits_64_and_names_what_to_change() {
 
 #[test]
 fn help_shows_an_example_for_every_command() {
-    for command in ["compare", "report", "sqs", "validate"] {
+    for command in ["compare", "decide", "prices", "report", "sqs", "validate"] {
         let output = twinscale(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         assert!(text(&output.stdout).contains(&format!("twinscale {command}")), "{command}: {}", text(&output.stdout));
@@ -169,5 +176,26 @@ fn names(value: &Value, into: &mut BTreeSet<String>) {
         }
         Value::Array(elements) => elements.iter().for_each(|element| names(element, into)),
         _ => {}
+    }
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let help = text(&twinscale(&["--help"]).stdout);
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A line that goes on with a long description begins further in.
+    let commands: Vec<&str> =
+        listed.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"compare") && commands.contains(&"man"), "{commands:?}");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&twinscale(&["completions", shell]).stdout);
+        commands.iter().for_each(|command| assert!(script.contains(command), "{shell} does not know {command}"));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().display().to_string();
+    assert!(twinscale(&["man", "--out", &out]).status.success());
+    for command in commands.iter().filter(|command| **command != "help") {
+        let page = std::fs::read_to_string(folder.path().join(format!("twinscale-{command}.1"))).expect("its page");
+        assert!(page.contains(".SH NAME"), "{command}");
     }
 }

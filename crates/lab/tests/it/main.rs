@@ -2,7 +2,17 @@
 #![allow(unreachable_pub)]
 
 mod advice;
+mod by_hand;
+mod calibration;
+mod cases;
 mod cli;
+mod decide;
+mod gate;
+mod keda;
+mod keda_inputs;
+mod mutations;
+mod prices;
 mod report;
 mod simulated;
+mod spellings;
 mod validate;

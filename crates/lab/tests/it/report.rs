@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use twinscale_lab::cost::prices;
-use twinscale_lab::report::html;
+use twinscale_lab::report::html::{self, Standing, View};
 use twinscale_lab::run::{Bucket, Decision, Engine, Latency, Messages, Run, SCHEMA, Sample, Target, Usage};
 use twinscale_lab::scenario::Scenario;
 use twinscale_lab::target::TargetKind;
+use twinscale_scaling::{Reason, Scaler};
 
 const RUN: &str = include_str!("support/run.json");
 
@@ -26,13 +27,13 @@ fn written(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
 }
 
 /// A target that looks every second for an hour and never comes to rest.
-fn restless(by: &str) -> Target {
+fn restless(by: Scaler) -> Target {
     let decision = |t: u32| Decision {
         t: f64::from(t) + 0.123,
         from: t * 7 % 40,
         to: t * 11 % 40,
-        by: by.to_owned(),
-        reason: Some(["ScaleUpLimit", "DesiredWithinRange", "TooManyReplicas"][t as usize % 3].to_owned()),
+        by: by.into(),
+        reason: Some([Reason::ScaleUpLimit, Reason::DesiredWithinRange, Reason::TooManyReplicas][t as usize % 3]),
         detail: format!("{t} messages / 5 = {} desired, held at 199 by earlier recommendations, limited to 15", t / 5),
     };
     let sample = |n: u64| Sample {
@@ -60,7 +61,9 @@ fn restless_run(name: &str) -> Run {
         engine: Engine::Local,
         scenario: Scenario { name: name.to_owned(), ..Scenario::default() },
         speed: None,
-        targets: [(TargetKind::Eks, restless("hpa")), (TargetKind::Lambda, restless("event-source-mapping"))].into(),
+        targets: [(TargetKind::Eks, restless(Scaler::Hpa)), (TargetKind::Lambda, restless(Scaler::EventSourceMapping))]
+            .into(),
+        uncertainty: None,
         warnings: Vec::new(),
     }
 }
@@ -68,11 +71,11 @@ fn restless_run(name: &str) -> Run {
 #[test]
 fn the_page_of_an_hour_in_which_nothing_rests_is_below_500_kb_and_says_what_it_left_out() {
     let prices = prices::read(None).expect("built in");
-    let page = html::page(&[restless_run("hour")], &prices);
+    let page = html::page(View::of(&[restless_run("hour")], &prices));
     assert!(page.len() <= 500_000, "{} bytes", page.len());
-    assert!(page.contains("of 3600 looks"), "it does not say how many looks have a mark");
+    assert!(page.contains("of 3,600 looks"), "it does not say how many looks have a mark");
     let many: Vec<Run> = (0..6).map(|n| restless_run(&format!("hour {n}"))).collect();
-    let page = html::page(&many, &prices);
+    let page = html::page(View::of(&many, &prices));
     assert!(page.len() <= 1_000_000, "six runs on one page: {} bytes", page.len());
 }
 
@@ -113,7 +116,7 @@ fn what_a_file_says_never_becomes_markup_nor_steers_the_terminal() {
     for (_, target) in run.targets.iter_mut() {
         target.unavailable.insert(evil.to_owned(), evil.to_owned());
         for decision in &mut target.decisions {
-            (decision.by, decision.reason, decision.detail) = (evil.to_owned(), Some(evil.to_owned()), evil.to_owned());
+            decision.detail = evil.to_owned();
         }
     }
     let path = written(folder.path(), "run.json", to_json(&run));
@@ -126,8 +129,9 @@ fn what_a_file_says_never_becomes_markup_nor_steers_the_terminal() {
         assert!(format == "text" || !shown.contains("<img"), "{format} holds markup");
     }
     let page = std::fs::read_to_string(folder.path().join("report.html")).expect("a page");
-    assert!(!page.contains("<img") && page.matches("</script>").count() == 3, "the page holds the file's markup");
-    let live = html::live_state(&run, &prices::read(None).expect("built in"), false);
+    assert!(!page.contains("<img") && page.matches("</script>").count() == 6, "the page holds the file's markup");
+    let prices = prices::read(None).expect("built in");
+    let live = html::state(View::of(std::slice::from_ref(&run), &prices), Standing::Going);
     let state: serde_json::Value = serde_json::from_str(&live).expect("JSON");
     let sections = state["sections"].as_object().expect("sections").values();
     assert!(sections.filter_map(|html| html.as_str()).all(|html| !html.contains("<img")), "{live}");

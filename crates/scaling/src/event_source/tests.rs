@@ -3,6 +3,10 @@ use crate::Counts;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn made(settings: MappingSettings, groups: Option<u32>) -> EventSource {
+    EventSource::new(settings, groups, &Estimates::default())
+}
+
 fn seen(visible: u64, under_way: u32) -> Observation {
     let queue = Some(Counts { visible, ..Counts::default() });
     Observation { queue, replicas: under_way, ready: under_way }
@@ -21,7 +25,7 @@ fn saturated(mapping: &mut EventSource, secs: u32) -> Vec<u32> {
 
 #[test]
 fn standard_mode_starts_at_5_adds_300_a_minute_and_ends_at_1250() {
-    let mut mapping = EventSource::new(Settings::default(), None);
+    let mut mapping = made(MappingSettings::default(), None);
     assert_eq!(mapping.limit(), 5);
     let limits = saturated(&mut mapping, 300);
     assert_eq!(limits[59], 305);
@@ -33,30 +37,30 @@ fn standard_mode_starts_at_5_adds_300_a_minute_and_ends_at_1250() {
 #[test]
 fn the_older_rule_adds_60_a_minute_and_ends_at_1000() {
     let limits =
-        saturated(&mut EventSource::new(Settings { ramp: Ramp::Before2023, ..Settings::default() }, None), 1100);
+        saturated(&mut made(MappingSettings { ramp: Ramp::Before2023, ..MappingSettings::default() }, None), 1100);
     assert_eq!((limits[59], limits[994], limits[1099]), (65, 1000, 1000));
 }
 
 #[test]
 fn maximum_concurrency_caps_start_and_ramp() {
-    let settings = |maximum| Settings { maximum_concurrency: Some(maximum), ..Settings::default() };
-    assert_eq!(EventSource::new(settings(2), None).limit(), 2);
-    let mut mapping = EventSource::new(settings(12), None);
+    let settings = |maximum| MappingSettings { maximum_concurrency: Some(maximum), ..MappingSettings::default() };
+    assert_eq!(made(settings(2), None).limit(), 2);
+    let mut mapping = made(settings(12), None);
     assert_eq!(saturated(&mut mapping, 4), [10, 12, 12, 12]);
     let now = mapping.due();
-    assert_eq!(mapping.tick(now, &seen(1_000_000, 12)).reason, "MaximumConcurrency");
+    assert_eq!(mapping.tick(now, &seen(1_000_000, 12)).reason, Reason::MaximumConcurrency);
 }
 
 #[test]
 fn a_fifo_queue_has_no_more_batches_than_groups_or_its_maximum_if_that_is_lower() {
     for (groups, maximum_concurrency, expected) in [(20, None, 20), (3, None, 3), (20, Some(12), 12), (8, Some(12), 8)]
     {
-        let settings = Settings { maximum_concurrency, ..Settings::default() };
-        let mut mapping = EventSource::new(settings, Some(groups));
+        let settings = MappingSettings { maximum_concurrency, ..MappingSettings::default() };
+        let mut mapping = made(settings, Some(groups));
         assert_eq!(mapping.limit(), expected.min(5));
         assert_eq!(saturated(&mut mapping, 60)[59], expected, "{groups} groups, maximum {maximum_concurrency:?}");
         let now = mapping.due();
-        let word = if expected == groups { "MessageGroups" } else { "MaximumConcurrency" };
+        let word = if expected == groups { Reason::MessageGroups } else { Reason::MaximumConcurrency };
         assert_eq!(mapping.tick(now, &seen(1_000_000, expected)).reason, word);
     }
 }
@@ -64,7 +68,7 @@ fn a_fifo_queue_has_no_more_batches_than_groups_or_its_maximum_if_that_is_lower(
 #[test]
 fn provisioned_pollers_run_10_batches_each_and_ramp_1000_a_minute() {
     let provisioned = Provisioned { minimum_pollers: 2, maximum_pollers: 300 };
-    let mut mapping = EventSource::new(Settings { provisioned: Some(provisioned), ..Settings::default() }, None);
+    let mut mapping = made(MappingSettings { provisioned: Some(provisioned), ..MappingSettings::default() }, None);
     assert_eq!((mapping.limit(), mapping.pollers()), (20, Some(2)));
     let limits = saturated(&mut mapping, 240);
     assert_eq!(limits[59], 1020);
@@ -74,7 +78,7 @@ fn provisioned_pollers_run_10_batches_each_and_ramp_1000_a_minute() {
 
 #[test]
 fn messages_that_free_pollers_take_add_none() {
-    let mut mapping = EventSource::new(Settings::default(), None);
+    let mut mapping = made(MappingSettings::default(), None);
     assert_eq!(mapping.tick(SECOND, &seen(50, 0)).to, 5, "5 free pollers of 10 records");
     assert_eq!(mapping.tick(SECOND * 2, &seen(51, 0)).to, 10);
 }
@@ -82,7 +86,7 @@ fn messages_that_free_pollers_take_add_none() {
 #[test]
 fn an_idle_mapping_goes_back_to_5_and_later_to_2_unless_its_maximum_is_set() {
     for (maximum_concurrency, expected) in [(None, 2), (Some(100), 5)] {
-        let mut mapping = EventSource::new(Settings { maximum_concurrency, ..Settings::default() }, None);
+        let mut mapping = made(MappingSettings { maximum_concurrency, ..MappingSettings::default() }, None);
         saturated(&mut mapping, 10);
         assert_eq!(mapping.limit(), 55);
         let mut now = mapping.due();
@@ -98,7 +102,7 @@ fn an_idle_mapping_goes_back_to_5_and_later_to_2_unless_its_maximum_is_set() {
 
 #[test]
 fn it_goes_back_by_steps_to_no_less_than_was_under_way_within_five_minutes() {
-    let mut mapping = EventSource::new(Settings::default(), None);
+    let mut mapping = made(MappingSettings::default(), None);
     saturated(&mut mapping, 10);
     assert_eq!(mapping.limit(), 55);
     let mut limits = Vec::new();
@@ -112,7 +116,7 @@ fn it_goes_back_by_steps_to_no_less_than_was_under_way_within_five_minutes() {
 
 #[test]
 fn a_message_that_waits_now_and_then_keeps_the_limit_up() {
-    let mut mapping = EventSource::new(Settings::default(), None);
+    let mut mapping = made(MappingSettings::default(), None);
     saturated(&mut mapping, 2);
     assert_eq!(mapping.limit(), 15);
     for look in 0..600 {
@@ -127,24 +131,57 @@ fn a_message_that_waits_now_and_then_keeps_the_limit_up() {
 #[test]
 fn failures_back_off_unless_they_are_reported_by_record() {
     for (report_batch_item_failures, throttled, expected) in
-        [(false, false, 27), (true, false, 60), (true, true, 27), (false, true, 27)]
+        [(false, false, 48), (true, false, 60), (true, true, 48), (false, true, 48)]
     {
-        let mut mapping = EventSource::new(Settings { report_batch_item_failures, ..Settings::default() }, None);
+        let mut mapping = made(MappingSettings { report_batch_item_failures, ..MappingSettings::default() }, None);
         saturated(&mut mapping, 10);
-        mapping.failed(throttled);
+        // 55 x 0.975^10 = 42.7, and the ramp's 5 go on.
+        (0..10).for_each(|_| mapping.failed(throttled));
         let now = mapping.due();
         assert_eq!(mapping.tick(now, &seen(1_000_000, 55)).to, expected);
     }
 }
 
 #[test]
+fn a_failure_now_and_then_takes_off_its_share_also_where_that_is_less_than_one_batch() {
+    let mut mapping = made(MappingSettings::default(), None);
+    saturated(&mut mapping, 2);
+    assert_eq!(mapping.limit(), 15);
+    for _ in 0..8 {
+        mapping.failed(false);
+        let now = mapping.due();
+        // No message waits: nothing goes up.
+        mapping.tick(now, &seen(0, 15));
+    }
+    assert_eq!(mapping.limit(), 13, "15 x 0.975^8 = 12.25, rounded up");
+}
+
+#[test]
+fn an_idle_mapping_waits_with_two_pollers_or_with_those_that_its_settings_keep() {
+    let pollers = |change: fn(&mut MappingSettings)| {
+        let mut settings = MappingSettings::default();
+        change(&mut settings);
+        settings.idle_pollers()
+    };
+    assert_eq!(pollers(|_| {}), 2);
+    assert_eq!(pollers(|s| s.maximum_concurrency = Some(100)), 5, "15 long polls of 20 s a minute");
+    assert_eq!(pollers(|s| s.maximum_concurrency = Some(3)), 3);
+    assert_eq!(pollers(|s| s.ramp = Ramp::Before2023), 5);
+    assert_eq!(pollers(|s| s.provisioned = Some(Provisioned::default())), 20);
+}
+
+#[test]
 fn impossible_settings_are_named() {
-    let fields = |settings: Settings| settings.mistakes().into_iter().map(|(field, _)| field).collect::<Vec<_>>();
-    assert!(fields(Settings::default()).is_empty());
-    assert_eq!(fields(Settings { batch_size: 0, ..Settings::default() }), ["BatchSize"]);
-    assert_eq!(fields(Settings { batch_size: 11, ..Settings::default() }), ["MaximumBatchingWindowInSeconds"]);
+    let fields =
+        |settings: MappingSettings| settings.mistakes().into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+    assert!(fields(MappingSettings::default()).is_empty());
+    assert_eq!(fields(MappingSettings { batch_size: 0, ..MappingSettings::default() }), ["BatchSize"]);
+    assert_eq!(
+        fields(MappingSettings { batch_size: 11, ..MappingSettings::default() }),
+        ["MaximumBatchingWindowInSeconds"]
+    );
     let provisioned = Some(Provisioned { minimum_pollers: 9, maximum_pollers: 4 });
-    let both = Settings { maximum_concurrency: Some(5), provisioned, ..Settings::default() };
+    let both = MappingSettings { maximum_concurrency: Some(5), provisioned, ..MappingSettings::default() };
     assert_eq!(fields(both), ["MaximumConcurrency", "MinimumPollers"]);
 }
 
@@ -153,7 +190,7 @@ mod properties {
 
     use super::*;
 
-    fn settings() -> impl Strategy<Value = Settings> {
+    fn settings() -> impl Strategy<Value = MappingSettings> {
         let mode = prop_oneof![
             Just((None, None)),
             (2..50_u32).prop_map(|maximum| (Some(maximum), None)),
@@ -161,12 +198,14 @@ mod properties {
                 (None, Some(Provisioned { minimum_pollers: min, maximum_pollers: min + above }))
             }),
         ];
-        (mode, any::<bool>(), any::<bool>()).prop_map(|((maximum_concurrency, provisioned), report, old)| Settings {
-            maximum_concurrency,
-            provisioned,
-            report_batch_item_failures: report,
-            ramp: if old { Ramp::Before2023 } else { Ramp::Current },
-            ..Settings::default()
+        (mode, any::<bool>(), any::<bool>()).prop_map(|((maximum_concurrency, provisioned), report, old)| {
+            MappingSettings {
+                maximum_concurrency,
+                provisioned,
+                report_batch_item_failures: report,
+                ramp: if old { Ramp::Before2023 } else { Ramp::Current },
+                ..MappingSettings::default()
+            }
         })
     }
 
@@ -176,7 +215,7 @@ mod properties {
             settings in settings(),
             looks in prop::collection::vec((0..10_000_u64, 0..100_u32, 0..10_u32), 1..700),
         ) {
-            let mut mapping = EventSource::new(settings.clone(), None);
+            let mut mapping = made(settings.clone(), None);
             let first = mapping.limit();
             let step = mapping.ramp().div_ceil(60).next_multiple_of(if settings.provisioned.is_some() { 10 } else { 1 });
             for (visible, share, fails) in looks {

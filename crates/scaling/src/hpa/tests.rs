@@ -10,12 +10,12 @@ fn all(n: u32) -> Replicas {
     Replicas { spec: n, status: n, ready: n }
 }
 
-fn with_behavior(behavior: Behavior) -> Settings {
-    Settings { behavior: Some(behavior), ..Settings::default() }
+fn with_behavior(behavior: Behavior) -> HpaSettings {
+    HpaSettings { behavior: Some(behavior), ..HpaSettings::default() }
 }
 
-/// Replicas and reasons of syncs every 15 s, with so many messages at each.
-fn trace(hpa: &mut Hpa, start: u32, target: u64, counts: &[u64]) -> Vec<(u32, &'static str)> {
+/// Replicas and reasons of syncs every 15 s, with this many messages at each.
+fn trace(hpa: &mut Hpa, start: u32, target: u64, counts: &[u64]) -> Vec<(u32, Reason)> {
     let mut replicas = start;
     let mut seen = Vec::new();
     for (tick, count) in counts.iter().enumerate() {
@@ -28,15 +28,15 @@ fn trace(hpa: &mut Hpa, start: u32, target: u64, counts: &[u64]) -> Vec<(u32, &'
 
 #[test]
 fn without_behavior_the_articles_burst_goes_1_4_8_15() {
-    let mut hpa = Hpa::new(Settings::default(), 1, 15);
-    let expected = [(4, "ScaleUpLimit"), (8, "ScaleUpLimit"), (15, "TooManyReplicas")];
+    let mut hpa = Hpa::new(HpaSettings::default(), 1, 15);
+    let expected = [(4, Reason::ScaleUpLimit), (8, Reason::ScaleUpLimit), (15, Reason::TooManyReplicas)];
     assert_eq!(trace(&mut hpa, 1, 5, &[1000, 990, 960]), expected);
 }
 
 #[test]
 fn with_the_apis_default_behavior_it_goes_1_5_10_15() {
     let mut hpa = Hpa::new(with_behavior(Behavior::default()), 1, 15);
-    let expected = [(5, "ScaleUpLimit"), (10, "ScaleUpLimit"), (15, "TooManyReplicas")];
+    let expected = [(5, Reason::ScaleUpLimit), (10, Reason::ScaleUpLimit), (15, Reason::TooManyReplicas)];
     assert_eq!(trace(&mut hpa, 1, 5, &[1000, 990, 960]), expected);
 }
 
@@ -47,23 +47,22 @@ fn without_a_maximum_both_paths_take_nine_syncs_to_a_thousand() {
         let mut hpa = Hpa::new(settings, 1, 1000);
         trace(&mut hpa, 1, 5, &counts).into_iter().map(|(n, _)| n).collect::<Vec<_>>()
     };
-    assert_eq!(replicas(Settings::default()), [4, 8, 16, 32, 64, 128, 256, 512, 1000]);
+    assert_eq!(replicas(HpaSettings::default()), [4, 8, 16, 32, 64, 128, 256, 512, 1000]);
     assert_eq!(replicas(with_behavior(Behavior::default())), [5, 10, 20, 40, 80, 160, 320, 640, 1000]);
 }
 
 #[test]
 fn recommendations_are_kept_unlimited_so_replicas_stay_at_the_maximum_for_300_s() {
-    for settings in [Settings::default(), with_behavior(Behavior::default())] {
-        let nil = settings.behavior.is_none();
+    for settings in [HpaSettings::default(), with_behavior(Behavior::default())] {
         let mut hpa = Hpa::new(settings, 1, 15);
         let mut counts = vec![1000, 1000, 1000];
         counts.extend([0; 22]);
         let seen = trace(&mut hpa, 1, 5, &counts);
-        // The last high sample is of 45 s. Nil counts it until it is 300 s old, behavior while it is younger.
+        // The last high sample is of 45 s, and counts while it is younger than 300 s.
         let down = seen.iter().rposition(|(n, _)| *n == 15).expect("it was at 15");
-        assert_eq!(15 * (down + 1), if nil { 345 } else { 330 }, "last at 15 replicas");
-        assert_eq!(seen[4], (15, "ScaleDownStabilized"));
-        assert_eq!(seen[down + 1], (1, "TooFewReplicas"), "then straight down: there is no limit downwards");
+        assert_eq!(15 * (down + 1), 330, "last at 15 replicas");
+        assert_eq!(seen[4], (15, Reason::ScaleDownStabilized));
+        assert_eq!(seen[down + 1], (1, Reason::TooFewReplicas), "then straight down: there is no limit downwards");
     }
 }
 
@@ -71,7 +70,8 @@ fn recommendations_are_kept_unlimited_so_replicas_stay_at_the_maximum_for_300_s(
 fn within_a_tenth_of_the_target_nothing_changes() {
     let table = [(4, 44, 4), (4, 45, 5), (4, 36, 4), (4, 35, 4), (10, 110, 10), (10, 111, 12), (10, 90, 10)];
     for (replicas, count, expected) in table {
-        let mut hpa = Hpa::new(Settings { downscale_stabilization: Duration::ZERO, ..Settings::default() }, 1, 100);
+        let mut hpa =
+            Hpa::new(HpaSettings { downscale_stabilization: Duration::ZERO, ..HpaSettings::default() }, 1, 100);
         let verdict = hpa.sync(SECOND * 15, all(replicas), &messages(count, 10));
         assert_eq!(verdict.to, expected, "{count} messages at 10 a replica with {replicas}");
     }
@@ -80,10 +80,10 @@ fn within_a_tenth_of_the_target_nothing_changes() {
 #[test]
 fn pending_pods_count_for_average_value_and_ready_ones_for_value() {
     let replicas = Replicas { spec: 10, status: 10, ready: 2 };
-    let mut hpa = Hpa::new(Settings::default(), 1, 100);
+    let mut hpa = Hpa::new(HpaSettings::default(), 1, 100);
     assert_eq!(hpa.sync(SECOND, replicas, &messages(100, 10)).to, 10, "within the tolerance of the 10 that exist");
     let value = |n: u64| [Some(Metric { milli: n * 1000, target_milli: 10_000, kind: MetricType::Value })];
-    let mut hpa = Hpa::new(Settings::default(), 1, 100);
+    let mut hpa = Hpa::new(HpaSettings::default(), 1, 100);
     assert_eq!(hpa.sync(SECOND, replicas, &value(100)).to, 20, "ten times the target x 2 ready");
     assert_eq!(
         hpa.sync(SECOND * 2, replicas, &value(10)).to,
@@ -149,7 +149,7 @@ fn percentages_round_up_on_the_way_up_and_are_cut_on_the_way_down() {
 fn an_upward_window_waits_until_all_recent_recommendations_agree() {
     let rules = Rules { stabilization_window: Some(SECOND * 30), ..Rules::default() };
     let mut hpa = Hpa::new(with_behavior(Behavior { scale_up: rules, ..Behavior::default() }), 1, 100);
-    let expected = [(1, "ScaleUpStabilized"), (5, "ScaleUpLimit"), (10, "ScaleUpLimit")];
+    let expected = [(1, Reason::ScaleUpStabilized), (5, Reason::ScaleUpLimit), (10, Reason::ScaleUpLimit)];
     // The first sync notes the 1 replica that there is: it holds the count until it is 30 s old.
     let seen = trace(&mut hpa, 1, 1, &[100, 100, 100, 100]);
     assert_eq!(seen[0], expected[0]);
@@ -157,27 +157,61 @@ fn an_upward_window_waits_until_all_recent_recommendations_agree() {
 }
 
 #[test]
+fn an_object_that_stood_there_before_the_load_is_held_upwards_by_what_it_recommended_then() {
+    let rules = Rules { stabilization_window: Some(SECOND * 30), ..Rules::default() };
+    let hpa = || Hpa::new(with_behavior(Behavior { scale_up: rules.clone(), ..Behavior::default() }), 1, 100);
+    let mut before = hpa();
+    before.has_synced(SECOND * 15, SECOND * 15, all(1), &messages(0, 1));
+    // 15 s before time zero it recommended 0: too old for the sync at 30 s, and not for that at 15 s.
+    let seen: Vec<u32> = trace(&mut before, 1, 1, &[100; 3]).into_iter().map(|(n, _)| n).collect();
+    assert_eq!(seen, [1, 5, 10], "a sync earlier than an object that is new");
+    let mut woken = hpa();
+    woken.has_synced(SECOND * 15, SECOND * 15, all(0), &messages(0, 1));
+    assert_eq!(trace(&mut woken, 1, 1, &[100])[0].0, 5, "at 0 replicas nothing was recommended");
+}
+
+#[test]
+fn each_direction_forgets_changes_by_its_own_longest_period() {
+    // Downwards 2 pods in 60 s; upwards the API's defaults, whose periods are 15 s.
+    let down = vec![ScalingPolicy { unit: Unit::Pods, value: 2, period: SECOND * 60 }];
+    let scale_down = Rules { policies: Some(down), stabilization_window: Some(Duration::ZERO), ..Rules::default() };
+    let mut hpa = Hpa::new(with_behavior(Behavior { scale_down, ..Behavior::default() }), 1, 15);
+    let step = Duration::from_millis(15_030);
+    let mut replicas = 1;
+    let counts = [100, 100, 0, 0, 0, 0, 0];
+    let seen: Vec<u32> = (1..)
+        .zip(counts)
+        .map(|(n, count)| {
+            replicas = hpa.sync(step * n, all(replicas), &messages(count, 5)).to;
+            replicas
+        })
+        .collect();
+    // At 10 the change from 1 to 5 has been overwritten by that from 5 to 10: the period began with 5.
+    assert_eq!(seen, [5, 10, 3, 3, 3, 3, 1]);
+}
+
+#[test]
 fn replicas_outside_the_range_are_brought_inside_without_a_look_at_the_metric() {
-    let mut hpa = Hpa::new(Settings::default(), 2, 10);
+    let mut hpa = Hpa::new(HpaSettings::default(), 2, 10);
     assert_eq!(hpa.sync(SECOND, all(20), &[None]).to, 10);
     assert_eq!(hpa.sync(SECOND * 2, all(1), &[None]).to, 2);
-    assert_eq!(hpa.sync(SECOND * 3, all(0), &messages(1000, 1)).reason, "ScalingDisabled");
+    assert_eq!(hpa.sync(SECOND * 3, all(0), &messages(1000, 1)).reason, Reason::ScalingDisabled);
 }
 
 #[test]
 fn a_metric_that_fails_holds_the_replicas_and_a_second_one_may_still_scale_up() {
-    let mut hpa = Hpa::new(Settings::default(), 1, 10);
-    assert_eq!(hpa.sync(SECOND, all(3), &[None]).reason, "FailedGetExternalMetric");
+    let mut hpa = Hpa::new(HpaSettings::default(), 1, 10);
+    assert_eq!(hpa.sync(SECOND, all(3), &[None]).reason, Reason::FailedGetExternalMetric);
     let with_failing = |n| [messages(n, 1)[0], None];
     assert_eq!(hpa.sync(SECOND * 400, all(3), &with_failing(0)).to, 3, "never down on half the evidence");
     assert_eq!(hpa.sync(SECOND * 800, all(3), &with_failing(6)).to, 6);
     let two = [messages(2, 1)[0], messages(5, 1)[0]];
-    assert_eq!(Hpa::new(Settings::default(), 1, 10).sync(SECOND, all(1), &two).to, 4, "5 is higher, 4 the limit");
+    assert_eq!(Hpa::new(HpaSettings::default(), 1, 10).sync(SECOND, all(1), &two).to, 4, "5 is higher, 4 the limit");
 }
 
 #[test]
 fn the_detail_tells_the_arithmetic() {
-    let mut hpa = Hpa::new(Settings::default(), 1, 15);
+    let mut hpa = Hpa::new(HpaSettings::default(), 1, 15);
     let verdict = hpa.sync(SECOND * 15, all(1), &messages(1000, 5));
     assert_eq!(verdict.detail, "1,000 messages / 5 = 200 desired, limited to 4");
 }
@@ -203,12 +237,12 @@ mod properties {
         )
     }
 
-    fn settings() -> impl Strategy<Value = Settings> {
+    fn settings() -> impl Strategy<Value = HpaSettings> {
         let behavior = (rules(), rules()).prop_map(|(scale_up, scale_down)| Behavior { scale_up, scale_down });
-        (prop::option::of(behavior), 0..600_u64).prop_map(|(behavior, window)| Settings {
+        (prop::option::of(behavior), 0..600_u64).prop_map(|(behavior, window)| HpaSettings {
             behavior,
             downscale_stabilization: Duration::from_secs(window),
-            ..Settings::default()
+            ..HpaSettings::default()
         })
     }
 

@@ -12,7 +12,9 @@ const WINDOW: Duration = Duration::from_secs(300);
 type Key = (Option<Box<str>>, Box<str>);
 
 #[derive(Default)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Deduplication {
+    #[cfg_attr(feature = "server", serde(with = "pairs"))]
     accepted: HashMap<Key, Sent>,
     by_age: VecDeque<(Duration, Key)>,
 }
@@ -32,5 +34,23 @@ impl Deduplication {
         self.accepted.insert(key.clone(), sent);
         self.by_age.push_back((now, key));
         None
+    }
+}
+
+/// A map as a list of its pairs, for formats whose keys are text.
+#[cfg(feature = "server")]
+mod pairs {
+    use std::collections::HashMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Key, Sent};
+
+    pub(super) fn serialize<S: Serializer>(map: &HashMap<Key, Sent>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<HashMap<Key, Sent>, D::Error> {
+        Ok(Vec::deserialize(from)?.into_iter().collect())
     }
 }

@@ -9,6 +9,7 @@ use super::types::Message;
 
 /// What a receiver, a timer or the order of visible messages knows a message by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub struct Handle {
     slot: u32,
     generation: u32,
@@ -27,7 +28,8 @@ impl Handle {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
+pub(super) enum MessageState {
     Free,
     Delayed,
     Visible,
@@ -42,7 +44,7 @@ pub(super) enum Look {
     /// The visibility timeout is over, and nobody has received it since.
     Visible(u32),
     /// Received again since.
-    Superseded,
+    Superseded(u32),
     /// Removed.
     Gone,
     /// Never given out.
@@ -51,7 +53,7 @@ pub(super) enum Look {
 
 /// Where a message stands in the order of a FIFO queue.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Turn {
     pub slot: u32,
     pub group: u32,
     pub sequence: u64,
@@ -59,9 +61,10 @@ pub(super) struct Place {
 
 const NONE: u32 = u32::MAX;
 
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 struct Slot<P> {
     message: Option<Message<P>>,
-    state: State,
+    state: MessageState,
     generation: u32,
     /// The generation when the message came in: a handle at or below it belongs to an earlier one.
     came_at: u32,
@@ -73,6 +76,7 @@ struct Slot<P> {
     newer: u32,
 }
 
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Slab<P> {
     slots: Vec<Slot<P>>,
     free: Vec<u32>,
@@ -91,7 +95,7 @@ impl<P> Slab<P> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 message: None,
-                state: State::Free,
+                state: MessageState::Free,
                 generation: 0,
                 came_at: 0,
                 group: 0,
@@ -115,7 +119,7 @@ impl<P> Slab<P> {
         self.free.push(slot);
         let entry = &mut self.slots[slot as usize];
         entry.generation = entry.generation.wrapping_add(1);
-        entry.state = State::Free;
+        entry.state = MessageState::Free;
         entry.message.take().expect("a slot in use has a message")
     }
 
@@ -123,11 +127,11 @@ impl<P> Slab<P> {
     pub(super) fn receive(&mut self, slot: u32, until: Duration) -> Handle {
         let entry = &mut self.slots[slot as usize];
         entry.generation = entry.generation.wrapping_add(1);
-        (entry.state, entry.until) = (State::InFlight, until);
+        (entry.state, entry.until) = (MessageState::InFlight, until);
         self.handle(slot)
     }
 
-    pub(super) fn set(&mut self, slot: u32, state: State, until: Duration) {
+    pub(super) fn set(&mut self, slot: u32, state: MessageState, until: Duration) {
         let entry = &mut self.slots[slot as usize];
         (entry.state, entry.until) = (state, until);
     }
@@ -138,24 +142,24 @@ impl<P> Slab<P> {
         let since_came = handle.generation.wrapping_sub(entry.came_at);
         match entry.state {
             _ if behind > u32::MAX / 2 || handle.generation == 0 => Look::Never,
-            State::Free => Look::Gone,
+            MessageState::Free => Look::Gone,
             _ if since_came == 0 || since_came > u32::MAX / 2 => Look::Gone,
-            _ if behind > 0 => Look::Superseded,
-            State::InFlight => Look::Held(handle.slot),
-            State::Visible | State::Delayed => Look::Visible(handle.slot),
+            _ if behind > 0 => Look::Superseded(handle.slot),
+            MessageState::InFlight => Look::Held(handle.slot),
+            MessageState::Visible | MessageState::Delayed => Look::Visible(handle.slot),
         }
     }
 
     /// The slot, if the message that `handle` was made for is visible and unchanged.
     pub(super) fn visible(&self, handle: Handle) -> Option<u32> {
         let entry = &self.slots[handle.slot as usize];
-        (entry.generation == handle.generation && entry.state == State::Visible).then_some(handle.slot)
+        (entry.generation == handle.generation && entry.state == MessageState::Visible).then_some(handle.slot)
     }
 
     /// True when the message that `handle` was made for still waits for `at`.
     pub(super) fn waits_for(&self, handle: Handle, at: Duration) -> bool {
         let entry = &self.slots[handle.slot as usize];
-        let waits = matches!(entry.state, State::InFlight | State::Delayed);
+        let waits = matches!(entry.state, MessageState::InFlight | MessageState::Delayed);
         waits && entry.generation == handle.generation && entry.until == at
     }
 
@@ -167,17 +171,27 @@ impl<P> Slab<P> {
         handle.slot
     }
 
-    pub(super) fn place(&self, slot: u32) -> Place {
+    pub(super) fn turn(&self, slot: u32) -> Turn {
         let entry = &self.slots[slot as usize];
-        Place { slot, group: entry.group, sequence: entry.sequence }
+        Turn { slot, group: entry.group, sequence: entry.sequence }
     }
 
-    pub(super) fn state(&self, slot: u32) -> State {
+    pub(super) fn state(&self, slot: u32) -> MessageState {
         self.slots[slot as usize].state
     }
 
+    /// When its present state ends, if that state does.
+    pub(super) fn until(&self, slot: u32) -> Duration {
+        self.slots[slot as usize].until
+    }
+
+    /// All messages, the one that was sent first first.
+    pub(super) fn by_age(&self) -> impl Iterator<Item = u32> {
+        std::iter::successors(self.oldest(), |slot| Some(self.slots[*slot as usize].newer).filter(|next| *next != NONE))
+    }
+
     pub(super) fn is_visible(&self, slot: u32) -> bool {
-        self.state(slot) == State::Visible
+        self.state(slot) == MessageState::Visible
     }
 
     pub(super) fn message(&self, slot: u32) -> &Message<P> {

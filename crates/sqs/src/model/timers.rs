@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::slab::{Handle, Slab};
 
 #[derive(Default)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Timers {
     /// Ordered by time, then by when they were set, so that equal times have one order.
     heap: BinaryHeap<Reverse<(Duration, u64, Handle)>>,

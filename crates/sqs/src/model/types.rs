@@ -10,6 +10,7 @@ pub const VISIBILITY_MAX: Duration = Duration::from_secs(43_200);
 
 /// A queue's settings, with SQS's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub struct Attributes {
     /// Order within a group, and deduplication.
     pub fifo: bool,
@@ -43,6 +44,7 @@ impl Default for Attributes {
 
 /// A message on its way into a queue.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub struct Send<P> {
     /// The sender's number for it, kept when it moves to another queue. The queue does not need it to be unique.
     pub id: u64,
@@ -58,6 +60,7 @@ pub struct Send<P> {
 
 /// The answer to a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sent {
     /// The id of the message that the queue keeps: the first one's, for a duplicate.
     pub id: u64,
@@ -69,6 +72,7 @@ pub struct Sent {
 
 /// A message with its history in this queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub struct Message<P> {
     /// The sender's number.
     pub id: u64,
@@ -84,8 +88,27 @@ pub struct Message<P> {
     pub first_received_at: Option<Duration>,
     /// When it was last received.
     pub received_at: Option<Duration>,
-    /// How often it was received.
+    /// How often it was received, in the queues it was a dead letter of too: `ApproximateReceiveCount`.
     pub receives: u32,
+    /// How many of `receives` were in other queues. This queue's redrive policy does not count them.
+    pub receives_before: u32,
+}
+
+/// How a message stands in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It can be received (on a FIFO queue: when nothing of its group is ahead of it).
+    Visible,
+    /// A receiver holds it.
+    InFlight {
+        /// Visible again then.
+        until: Duration,
+    },
+    /// It was sent with a delay.
+    Delayed {
+        /// Visible then.
+        until: Duration,
+    },
 }
 
 /// A message handed to a receiver.
@@ -101,6 +124,7 @@ pub struct Received<P> {
 
 /// A message that left by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub enum Departure<P> {
     /// Received as often as the redrive policy allows: goes to the dead-letter queue.
     DeadLetter(Message<P>),
@@ -122,11 +146,8 @@ pub enum HandleError {
     /// FIFO: its visibility timeout is over.
     #[error("the receipt handle has expired")]
     Expired,
-    /// Its message is visible again.
-    #[error("the message is not in flight")]
-    NotInFlight,
-    /// Its message was deleted, or received again since.
-    #[error("the message does not exist or is with another receiver")]
+    /// Its message was deleted.
+    #[error("the message does not exist")]
     Gone,
     /// The message would be hidden for more than 12 hours in all.
     #[error("the message would be hidden for more than 12 hours after it was received")]
@@ -135,6 +156,7 @@ pub enum HandleError {
 
 /// A queue's approximate counts, as `GetQueueAttributes` names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
 pub struct Counts {
     /// `ApproximateNumberOfMessages`.
     pub visible: u64,

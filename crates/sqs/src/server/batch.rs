@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::{Code, Error};
 
@@ -19,6 +19,11 @@ pub(super) fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
     text.as_ref().map(|text| text.0.as_ref())
 }
 
+/// A list that may be `null`, as some SDKs write one that is not there.
+pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
 /// A batch request.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", bound(deserialize = "E: Deserialize<'de>"))]
@@ -27,7 +32,7 @@ pub(super) struct Batch<'a, E> {
     #[serde(borrow, default)]
     pub queue_url: Option<Text<'a>>,
     /// The entries.
-    #[serde(default = "Vec::new")]
+    #[serde(default = "Vec::new", deserialize_with = "list")]
     pub entries: Vec<E>,
 }
 

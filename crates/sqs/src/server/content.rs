@@ -15,7 +15,7 @@ pub(super) const MAX_BYTES: usize = 1 << 20;
 const MAX_ATTRIBUTES: usize = 10;
 
 /// A message's content, and where it was a dead letter of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Payload {
     /// What was sent.
     pub content: Arc<Content>,
@@ -24,7 +24,7 @@ pub struct Payload {
 }
 
 /// What was sent.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Content {
     /// The text.
     pub body: Box<str>,
@@ -46,16 +46,17 @@ pub struct Attribute {
     string_value: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     binary_value: Option<String>,
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing, deserialize_with = "super::batch::list")]
     string_list_values: Vec<String>,
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing, deserialize_with = "super::batch::list")]
     binary_list_values: Vec<String>,
     #[serde(default)]
     data_type: String,
 }
 
 /// An MD5 in hexadecimal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Hex([u8; 32]);
 
 impl Hex {
@@ -72,6 +73,20 @@ impl Hex {
     /// As text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<Hex> for String {
+    fn from(hex: Hex) -> Self {
+        hex.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for Hex {
+    type Error = std::array::TryFromSliceError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.as_bytes().try_into().map(Self)
     }
 }
 
@@ -143,7 +158,7 @@ impl Attribute {
             let message = "Message attribute list values in SendMessage operation are not supported.";
             return Err(Error::new(Code::UnsupportedOperation, message));
         }
-        let fault = |what: String| invalid(format!("The message ({kind}) attribute '{name}' {what}"));
+        let fault = |what: String| invalid(format!("Message ({kind}) attribute '{name}' {what}"));
         let base = self.data_type.split('.').next().unwrap_or_default();
         if self.data_type.is_empty() {
             return Err(fault("must contain a non-empty message attribute type.".to_owned()));
@@ -158,7 +173,8 @@ impl Attribute {
                 if self.binary_value.is_some() {
                     return Err(fault("has more than one value.".to_owned()));
                 }
-                check_characters(text)?;
+                // AWS names another code here than for the body.
+                check_characters(text).map_err(|error| Error { code: Code::InvalidParameterValue, ..error })?;
                 if base == "Number" && text.trim().parse::<f64>().is_err() {
                     return Err(fault("must contain a numeric value.".to_owned()));
                 }

@@ -6,7 +6,8 @@ use std::fmt;
 use crate::model::HandleError;
 
 /// A refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", code.query())]
 pub struct Error {
     /// Which.
     pub code: Code,
@@ -33,8 +34,6 @@ pub enum Code {
     InvalidMessageContents,
     /// Not a handle that this queue gave.
     ReceiptHandleIsInvalid,
-    /// The message is visible.
-    MessageNotInflight,
     /// Too many messages in flight, or too many of something else.
     OverLimit,
     /// A batch without entries.
@@ -61,6 +60,22 @@ pub enum Code {
     UnknownOperation,
     /// Not JSON, or not of the action's shape.
     Serialization,
+    /// Query: no such action, or not in that version.
+    InvalidAction,
+    /// Query: no action at all.
+    MissingAction,
+    /// Query: a form that cannot be read.
+    MalformedQueryString,
+    /// HTTP: nothing is there.
+    NotFound,
+    /// HTTP: a method that SQS does not have.
+    MethodNotAllowed,
+    /// HTTP: more bytes than any request has.
+    RequestTooLarge,
+    /// HTTP: a body that did not arrive in time.
+    RequestTimeout,
+    /// HTTP: too many bytes of other requests are here.
+    ServiceUnavailable,
 }
 
 impl Code {
@@ -77,20 +92,27 @@ impl Code {
             Self::MissingParameter => (400, CORAL, "MissingRequiredParameterException"),
             Self::InvalidMessageContents => (400, SQS, "InvalidMessageContents"),
             Self::ReceiptHandleIsInvalid => (400, SQS, "ReceiptHandleIsInvalid"),
-            Self::MessageNotInflight => (400, SQS, "MessageNotInflight"),
-            Self::OverLimit => (400, SQS, "OverLimit"),
+            Self::OverLimit => (403, SQS, "OverLimit"),
             Self::EmptyBatchRequest => (400, SQS, "EmptyBatchRequest"),
             Self::TooManyEntriesInBatchRequest => (400, SQS, "TooManyEntriesInBatchRequest"),
             Self::BatchEntryIdsNotDistinct => (400, SQS, "BatchEntryIdsNotDistinct"),
             Self::InvalidBatchEntryId => (400, SQS, "InvalidBatchEntryId"),
             Self::BatchRequestTooLong => (400, SQS, "BatchRequestTooLong"),
-            Self::PurgeQueueInProgress => (400, SQS, "PurgeQueueInProgress"),
+            Self::PurgeQueueInProgress => (403, SQS, "PurgeQueueInProgress"),
             Self::UnsupportedOperation => (400, SQS, "UnsupportedOperation"),
-            Self::ResourceNotFound => (400, SQS, "ResourceNotFoundException"),
+            Self::ResourceNotFound => (404, SQS, "ResourceNotFoundException"),
             Self::RequestThrottled => (400, SQS, "RequestThrottled"),
             Self::InternalError => (500, CORAL, "InternalFailure"),
             Self::UnknownOperation => (404, CORAL, "UnknownOperationException"),
             Self::Serialization => (400, CORAL, "SerializationException"),
+            Self::InvalidAction => (400, CORAL, "InvalidAction"),
+            Self::MissingAction => (400, CORAL, "MissingAction"),
+            Self::MalformedQueryString => (404, CORAL, "MalformedQueryString"),
+            Self::NotFound => (404, CORAL, "NotFound"),
+            Self::MethodNotAllowed => (405, CORAL, "MethodNotAllowed"),
+            Self::RequestTooLarge => (413, CORAL, "RequestEntityTooLarge"),
+            Self::RequestTimeout => (408, CORAL, "RequestTimeout"),
+            Self::ServiceUnavailable => (503, CORAL, "ServiceUnavailable"),
         }
     }
 
@@ -106,8 +128,7 @@ impl Code {
             Self::QueueNameExists => "QueueAlreadyExists".to_owned(),
             Self::InvalidParameterValue => "InvalidParameterValue".to_owned(),
             Self::MissingParameter => "MissingParameter".to_owned(),
-            Self::MessageNotInflight
-            | Self::EmptyBatchRequest
+            Self::EmptyBatchRequest
             | Self::TooManyEntriesInBatchRequest
             | Self::BatchEntryIdsNotDistinct
             | Self::InvalidBatchEntryId
@@ -120,9 +141,14 @@ impl Code {
         }
     }
 
+    /// Whose fault it is, in the protocols' words.
+    pub fn fault(self) -> &'static str {
+        if self.is_senders() { "Sender" } else { "Receiver" }
+    }
+
     /// True when the caller has to change something.
     pub fn is_senders(self) -> bool {
-        self != Self::InternalError
+        !matches!(self, Self::InternalError | Self::ServiceUnavailable)
     }
 }
 
@@ -162,10 +188,6 @@ impl Error {
         match error {
             HandleError::Invalid => Self::bad_handle(handle),
             HandleError::Expired => Self::value(handle, "ReceiptHandle", "The receipt handle has expired."),
-            HandleError::NotInFlight => Self::new(
-                Code::MessageNotInflight,
-                format!("Value {handle} for parameter ReceiptHandle is invalid. Reason: Message is not in flight."),
-            ),
             HandleError::Gone => Self::value(
                 handle,
                 "ReceiptHandle",

@@ -10,7 +10,7 @@ use super::tickets::share;
 pub struct Fault {
     /// The action that it befalls, `ReceiveMessage` say; any, if `None`.
     pub action: Option<&'static str>,
-    /// Of so many of its requests (or entries, or messages), 0 to 1.
+    /// The share of its requests (or entries, or messages), 0 to 1.
     pub share: f64,
     /// What.
     pub kind: FaultKind,

@@ -7,14 +7,14 @@ use serde::Deserialize;
 use super::batch::{self, Batch, Done, Entry, Failed, Outcome, Text};
 use super::error::{Code, Error};
 use super::hosted::{Bill, Hosted, Inner};
-use super::http::{Call, json};
+use super::http::Call;
 use super::state::Event;
 use crate::model::Handle;
 
 /// A delete, or a change of visibility; the shape of a batch entry, and of a request with its own `QueueUrl`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Held<'a> {
+struct HandleEntry<'a> {
     #[serde(borrow, default)]
     id: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -25,13 +25,13 @@ struct Held<'a> {
     visibility_timeout: Option<i64>,
 }
 
-impl Entry for Held<'_> {
+impl Entry for HandleEntry<'_> {
     fn id(&self) -> &str {
         self.id.as_ref().map_or("", |id| &id.0)
     }
 }
 
-type Act = fn(&Call<'_>, &Hosted, &mut Inner, Duration, &Held<'_>) -> Result<(), Error>;
+type Act = fn(&Call<'_>, &Hosted, &mut Inner, Duration, &HandleEntry<'_>) -> Result<(), Error>;
 
 /// `DeleteMessage`.
 pub(super) fn delete(call: &Call<'_>) -> Result<Vec<u8>, Error> {
@@ -54,16 +54,16 @@ pub(super) fn change_visibility_batch(call: &Call<'_>) -> Result<Vec<u8>, Error>
 }
 
 fn one(call: &Call<'_>, bill: Bill, act: Act) -> Result<Vec<u8>, Error> {
-    let held: Held<'_> = call.parse()?;
-    let hosted = call.state.find(batch::text(&held.queue_url))?;
+    let held: HandleEntry<'_> = call.parse()?;
+    let hosted = call.find(batch::text(&held.queue_url))?;
     call.state.bill(call.state.clock.now(), &hosted, bill, 0);
     call.state.with(&hosted, |inner, now| act(call, &hosted, inner, now, &held))?;
-    Ok(b"{}".to_vec())
+    call.write(&serde_json::json!({}))
 }
 
 fn many(call: &Call<'_>, bill: Bill, act: Act) -> Result<Vec<u8>, Error> {
-    let request: Batch<'_, Held<'_>> = call.parse()?;
-    let hosted = call.state.find(batch::text(&request.queue_url))?;
+    let request: Batch<'_, HandleEntry<'_>> = call.parse()?;
+    let hosted = call.find(batch::text(&request.queue_url))?;
     let entries = batch::check(request.entries)?;
     call.state.bill(call.state.clock.now(), &hosted, bill, 0);
     let results: Vec<_> = call.state.with(&hosted, |inner, now| {
@@ -76,10 +76,10 @@ fn many(call: &Call<'_>, bill: Bill, act: Act) -> Result<Vec<u8>, Error> {
             Err(error) => failed.push(Failed::new(entry.id().to_owned(), error)),
         }
     }
-    Ok(json(&Outcome { successful, failed }))
+    call.write(&Outcome { successful, failed })
 }
 
-fn handle<'a>(call: &Call<'_>, hosted: &Hosted, held: &'a Held<'_>) -> Result<(&'a str, Handle), Error> {
+fn handle<'a>(call: &Call<'_>, hosted: &Hosted, held: &'a HandleEntry<'_>) -> Result<(&'a str, Handle), Error> {
     let text = batch::text(&held.receipt_handle).filter(|text| !text.is_empty());
     let text = text.ok_or_else(|| Error::missing("ReceiptHandle"))?;
     let handle = call.state.tickets.handle(hosted.number, text).ok_or_else(|| Error::bad_handle(text))?;
@@ -91,7 +91,7 @@ fn delete_one(
     hosted: &Hosted,
     inner: &mut Inner,
     now: Duration,
-    held: &Held<'_>,
+    held: &HandleEntry<'_>,
 ) -> Result<(), Error> {
     let (text, handle) = handle(call, hosted, held)?;
     match inner.queue.delete(now, handle) {
@@ -107,7 +107,7 @@ fn change_one(
     hosted: &Hosted,
     inner: &mut Inner,
     now: Duration,
-    held: &Held<'_>,
+    held: &HandleEntry<'_>,
 ) -> Result<(), Error> {
     let (text, handle) = handle(call, hosted, held)?;
     let timeout = held.visibility_timeout.ok_or_else(|| Error::missing("VisibilityTimeout"))?;
@@ -120,10 +120,8 @@ fn change_one(
     }
     let seconds = timeout.unsigned_abs();
     let timeout = Duration::from_secs(seconds);
-    let message = inner.queue.held(handle).map(|message| (message.id, message.payload.clone()));
-    inner.queue.change_visibility(now, handle, timeout).map_err(|error| Error::handle(error, text, Some(seconds)))?;
-    if let Some((id, payload)) = message {
-        call.state.tell(now, hosted, id, &payload, Event::Visibility(timeout));
-    }
+    let changed = inner.queue.change_visibility(now, handle, timeout);
+    let message = changed.map_err(|error| Error::handle(error, text, Some(seconds)))?;
+    call.state.tell(now, hosted, message.id, &message.payload, Event::Visibility(timeout));
     Ok(())
 }

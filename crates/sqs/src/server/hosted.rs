@@ -1,7 +1,7 @@
 //! One queue with those that wait for it.
 //!
 //! A long poll never has messages set aside for it: it is woken, and then receives. So a client that goes away takes
-//! nothing with it. One task a queue wakes a poll when time makes a message visible; it has an alarm set only while
+//! nothing with it. One task per queue wakes a poll when time makes a message visible; it has an alarm set only while
 //! somebody waits.
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,10 +12,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::content::Payload;
+use super::Served;
 use super::moves::MoveTask;
+use super::persist::{KeptQueue, LoggedQueue};
 use super::settings::Settings;
-use crate::clock::Clock;
+use super::state::State;
+use super::time::Time;
 use crate::model::{Handle, Queue};
 
 /// A queue that is served.
@@ -38,7 +40,7 @@ pub(super) struct Hosted {
 /// What the lock of a queue guards.
 pub(super) struct Inner {
     /// The state machine.
-    pub queue: Queue<Payload>,
+    pub queue: LoggedQueue,
     /// The attributes.
     pub settings: Settings,
     /// The tags.
@@ -55,7 +57,8 @@ pub(super) struct Inner {
     pub moves: Vec<Arc<MoveTask>>,
     /// FIFO receives by `ReceiveRequestAttemptId`, for five minutes.
     pub attempts: HashMap<String, (Duration, Vec<Handle>)>,
-    waiting: usize,
+    /// Long polls.
+    pub waiting: usize,
     alarm_at: Option<Duration>,
 }
 
@@ -108,22 +111,31 @@ impl Billed {
 }
 
 impl Hosted {
-    /// A queue, and the task that wakes its polls.
-    pub(super) fn new(
-        name: &str,
-        arn: &str,
-        number: u64,
-        clock: Clock,
-        settings: Settings,
-        tags: BTreeMap<String, String>,
-    ) -> Arc<Self> {
-        let now = clock.now();
-        let inner = Inner {
-            queue: Queue::new(settings.queue.clone()),
-            settings,
-            tags,
+    /// A new queue.
+    pub(super) fn new(arn: String, settings: Settings, tags: BTreeMap<String, String>, state: &State) -> Arc<Self> {
+        let now = state.clock.now();
+        let kept = KeptQueue {
+            number: state.number(),
+            arn,
             created: now,
             modified: now,
+            attributes: BTreeMap::new(),
+            tags,
+            state: Queue::new(settings.queue.clone()),
+        };
+        Self::restored(kept, settings, state)
+    }
+
+    /// A queue as it was, and the task that wakes its polls.
+    pub(super) fn restored(kept: KeptQueue<Served>, settings: Settings, state: &State) -> Arc<Self> {
+        let KeptQueue { number, arn, created, modified, attributes: _, tags, state: queue } = kept;
+        let clock = state.clock.clone();
+        let inner = Inner {
+            queue: LoggedQueue::new(queue, number, state.log.clone()),
+            settings,
+            tags,
+            created,
+            modified,
             purged: None,
             deleted: false,
             moves: Vec::new(),
@@ -132,7 +144,7 @@ impl Hosted {
             alarm_at: None,
         };
         let hosted = Arc::new(Self {
-            name: name.into(),
+            name: arn.rsplit(':').next().unwrap_or(&arn).into(),
             arn: arn.into(),
             number,
             billed: Billed::default(),
@@ -144,6 +156,24 @@ impl Hosted {
         let timer = tokio::spawn(wake_in_time(Arc::downgrade(&hosted), hosted.alarm.clone(), clock));
         let _ = hosted.timer.set(AbortOnDropHandle::new(timer));
         hosted
+    }
+
+    /// Its region: the ARN has it.
+    pub(super) fn region(&self) -> &str {
+        self.arn.split(':').nth(3).unwrap_or(&self.arn)
+    }
+
+    /// As it is, to be written down.
+    pub(super) fn kept<'a>(&self, inner: &'a Inner) -> KeptQueue<&'a Served> {
+        KeptQueue {
+            number: self.number,
+            arn: self.arn.to_string(),
+            created: inner.created,
+            modified: inner.modified,
+            attributes: inner.settings.all().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            tags: inner.tags.clone(),
+            state: inner.queue.state(),
+        }
     }
 
     /// The queue, locked.
@@ -184,7 +214,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-async fn wake_in_time(hosted: Weak<Hosted>, alarm: Arc<Notify>, clock: Clock) {
+async fn wake_in_time(hosted: Weak<Hosted>, alarm: Arc<Notify>, clock: Arc<Time>) {
     loop {
         let at = {
             let Some(hosted) = hosted.upgrade() else { return };
@@ -202,7 +232,7 @@ async fn wake_in_time(hosted: Weak<Hosted>, alarm: Arc<Notify>, clock: Clock) {
         match at {
             None => alarm.notified().await,
             Some(at) => tokio::select! {
-                _ = clock.sleep_until(at) => {}
+                () = clock.sleep_until(at) => {}
                 () = alarm.notified() => {}
             },
         }

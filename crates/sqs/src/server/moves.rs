@@ -14,6 +14,7 @@ use super::hosted::Hosted;
 use super::http::Call;
 use super::queues::sources;
 use super::state::State;
+use crate::model::Message;
 
 /// Messages moved a second unless the task says otherwise; AWS decides by itself, and allows 500 at most.
 const RATE_MAX: i64 = 500;
@@ -36,7 +37,7 @@ pub(super) struct MoveTask {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Request {
+struct MoveRequest {
     #[serde(default)]
     source_arn: Option<String>,
     #[serde(default)]
@@ -98,7 +99,7 @@ fn source(call: &Call<'_>, arn: Option<&String>) -> Result<Arc<Hosted>, Error> {
 
 /// `StartMessageMoveTask`.
 pub(super) fn start(call: &Call<'_>) -> Result<Value, Error> {
-    let request: Request = call.parse()?;
+    let request: MoveRequest = call.parse()?;
     let hosted = source(call, request.source_arn.as_ref())?;
     if let Some(rate) = request.max_number_of_messages_per_second.filter(|rate| !(1..=RATE_MAX).contains(rate)) {
         return Err(Error::value(rate, "MaxNumberOfMessagesPerSecond", "Must be between 1 and 500, if provided."));
@@ -115,7 +116,7 @@ pub(super) fn start(call: &Call<'_>) -> Result<Value, Error> {
     if inner.moves.iter().any(|task| task.is_running()) {
         let message =
             "There is already a task running. Only one active task is allowed for a source queue arn at a given time.";
-        return Err(Error::new(Code::UnsupportedOperation, message));
+        return Err(Error::new(Code::InvalidParameterValue, message));
     }
     let now = call.state.clock.now();
     let id = call.state.tickets.message_id(call.state.number());
@@ -139,7 +140,7 @@ pub(super) fn start(call: &Call<'_>) -> Result<Value, Error> {
 
 /// `ListMessageMoveTasks`: the newest first, one unless told otherwise.
 pub(super) fn list(call: &Call<'_>) -> Result<Value, Error> {
-    let request: Request = call.parse()?;
+    let request: MoveRequest = call.parse()?;
     let hosted = source(call, request.source_arn.as_ref())?;
     let most = match request.max_results {
         Some(most) if !(1..=10).contains(&most) => {
@@ -153,13 +154,14 @@ pub(super) fn list(call: &Call<'_>) -> Result<Value, Error> {
 
 /// `CancelMessageMoveTask`: what was moved stays moved.
 pub(super) fn cancel(call: &Call<'_>) -> Result<Value, Error> {
-    let handle = call.parse::<Request>()?.task_handle.ok_or_else(|| Error::missing("TaskHandle"))?;
+    let handle = call.parse::<MoveRequest>()?.task_handle.ok_or_else(|| Error::missing("TaskHandle"))?;
     let decoded: Option<Value> = BASE64.decode(&handle).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let arn = decoded.as_ref().and_then(|task| task["sourceArn"].as_str());
-    let arn = arn.ok_or_else(|| Error::value(&handle, "TaskHandle", "The task handle is not valid."))?;
+    let arn =
+        arn.ok_or_else(|| Error::new(Code::InvalidParameterValue, "Value for parameter TaskHandle is invalid."))?;
     let hosted = call.state.find_arn(arn).ok_or_else(not_found)?;
     let task = hosted.lock().moves.iter().find(|task| task.handle == handle && task.is_running()).cloned();
-    let task = task.ok_or_else(|| Error::new(Code::ResourceNotFound, "The task does not exist or is not running."))?;
+    let task = task.ok_or_else(|| Error::new(Code::ResourceNotFound, "Task does not exist."))?;
     task.cancelled.store(true, Ordering::Relaxed);
     Ok(json!({ "ApproximateNumberOfMessagesMoved": task.moved.load(Ordering::Relaxed) }))
 }
@@ -184,22 +186,30 @@ async fn run(state: Arc<State>, from: Arc<Hosted>, task: Arc<MoveTask>) {
         }
         let mut messages = messages.into_iter();
         while let Some(message) = messages.next() {
-            let origin = message.payload.origin.clone();
-            let arn = task.destination.as_deref().or(origin.as_deref()).map(str::to_owned);
-            let Some(target) = arn.and_then(|arn| state.find_arn(&arn)) else {
-                // All that was taken out goes back.
-                for message in std::iter::once(message).chain(messages) {
-                    let origin = message.payload.origin.clone();
-                    state.carry(&from, message, origin);
+            let arn = task.destination.as_deref().or(message.payload.origin.as_deref());
+            let target = arn.ok_or("CouldNotDetermineMessageSource");
+            let target = target.and_then(|arn| state.find_arn(arn).ok_or("AWS.SimpleQueueService.NonExistentQueue"));
+            let target = match target {
+                Ok(target) => target,
+                Err(reason) => {
+                    // All that was taken out goes back.
+                    for message in std::iter::once(message).chain(messages) {
+                        let origin = message.payload.origin.clone();
+                        state.carry(&from, message, origin);
+                    }
+                    return task.end("FAILED", Some(reason.to_owned()));
                 }
-                return task.end("FAILED", Some("CouldNotDetermineMessageSource".to_owned()));
             };
             let moved_at = state.clock.now();
             state.tell(moved_at, &target, message.id, &message.payload, super::state::Event::Sent);
-            // A message that is moved back begins its retention anew.
-            let message = crate::model::Message { sent_at: moved_at, ..message };
+            // A message that is moved is a new one: its retention and its receives begin anew.
+            let message =
+                Message { sent_at: moved_at, receives: 0, first_received_at: None, received_at: None, ..message };
             state.carry(&target, message, None);
             task.moved.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Err(error) = state.flush() {
+            return task.end("FAILED", Some(error.message));
         }
         state.clock.sleep(STEP).await;
     }

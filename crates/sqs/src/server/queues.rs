@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::error::{Code, Error};
 use super::hosted::{Hosted, Inner};
 use super::http::Call;
-use super::settings::{COMPUTED, Settings};
-use super::state::{ACCOUNT, State};
+use super::settings::{self, COMPUTED, Settings};
+use super::state::State;
 
-type Map = BTreeMap<String, String>;
+/// Attributes or tags.
+pub(super) type Map = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -32,7 +33,7 @@ struct About {
     queue_url: Option<String>,
     #[serde(default)]
     attributes: Option<Map>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::batch::list")]
     attribute_names: Vec<String>,
 }
 
@@ -62,12 +63,13 @@ const PURGE_PAUSE: Duration = Duration::from_secs(60);
 pub(super) fn create(call: &Call<'_>) -> Result<Value, Error> {
     let request: Create = call.parse()?;
     let name = request.queue_name.ok_or_else(|| Error::missing("QueueName"))?;
-    make(&call.state, &name, &request.attributes.unwrap_or_default(), request.tags.unwrap_or_default())?;
+    make(&call.state, call.region(), &name, request.attributes.unwrap_or_default(), request.tags.unwrap_or_default())?;
     Ok(json!({ "QueueUrl": call.url(&name) }))
 }
 
 /// Makes a queue, or finds the one that is just like it.
-pub(super) fn make(state: &State, name: &str, attributes: &Map, tags: Map) -> Result<Arc<Hosted>, Error> {
+pub(super) fn make(state: &State, region: &str, name: &str, attributes: Map, tags: Map) -> Result<Arc<Hosted>, Error> {
+    let attributes = &settings::normal(attributes);
     let bare = name.strip_suffix(".fifo").unwrap_or(name);
     let good = !bare.is_empty()
         && name.len() <= 80
@@ -89,7 +91,7 @@ pub(super) fn make(state: &State, name: &str, attributes: &Map, tags: Map) -> Re
         _ => {}
     }
     super::tags::check(&tags)?;
-    if let Some(existing) = state.queues().get(name).cloned() {
+    if let Some(existing) = state.named(region, name) {
         return match existing.lock().settings.difference(attributes) {
             None => Ok(existing.clone()),
             Some(name) => Err(Error::new(
@@ -100,25 +102,22 @@ pub(super) fn make(state: &State, name: &str, attributes: &Map, tags: Map) -> Re
     }
     let settings = Settings::new(named_fifo, attributes)?;
     if let Some(policy) = &settings.dead_letters {
-        state.check_dead_letters(name, named_fifo, &policy.dead_letter_target_arn)?;
+        state.check_dead_letters(&state.arn(region, name), named_fifo, &policy.dead_letter_target_arn)?;
     }
-    let hosted = Hosted::new(name, &state.arn(name), state.number(), state.clock, settings, tags);
-    Ok(state.queues_mut().entry(hosted.name.clone()).or_insert(hosted).clone())
+    Ok(state.host(Hosted::new(state.arn(region, name), settings, tags, state)))
 }
 
 /// `DeleteQueue`: polls that wait for it end.
 pub(super) fn delete(call: &Call<'_>) -> Result<Value, Error> {
-    let hosted = call.state.find(call.parse::<About>()?.queue_url.as_deref())?;
-    call.state.queues_mut().remove(&hosted.name);
-    hosted.lock().deleted = true;
-    hosted.arrived.notify_waiters();
+    let hosted = call.find(call.parse::<About>()?.queue_url.as_deref())?;
+    call.state.unhost(&hosted);
     Ok(json!({}))
 }
 
 /// `GetQueueUrl`.
 pub(super) fn url(call: &Call<'_>) -> Result<Value, Error> {
     let name = call.parse::<Named>()?.queue_name.ok_or_else(|| Error::missing("QueueName"))?;
-    let hosted = call.state.queues().get(name.as_str()).cloned().ok_or_else(Error::no_queue)?;
+    let hosted = call.state.named(call.region(), &name).ok_or_else(Error::no_queue)?;
     Ok(json!({ "QueueUrl": call.url(&hosted.name) }))
 }
 
@@ -126,14 +125,17 @@ pub(super) fn url(call: &Call<'_>) -> Result<Value, Error> {
 pub(super) fn list(call: &Call<'_>) -> Result<Value, Error> {
     let page: Page = call.parse()?;
     let prefix = page.queue_name_prefix.as_deref().unwrap_or_default();
-    let names = call.state.queues().keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+    let queues = call.state.queues();
+    let names = queues.get(call.region()).into_iter().flat_map(BTreeMap::keys);
+    let names = names.filter(|name| name.starts_with(prefix)).cloned().collect();
+    drop(queues);
     paged(call, &page, names, "QueueUrls")
 }
 
 /// `ListDeadLetterSourceQueues`.
 pub(super) fn dead_letter_sources(call: &Call<'_>) -> Result<Value, Error> {
     let page: Page = call.parse()?;
-    let target = call.state.find(page.queue_url.as_deref())?;
+    let target = call.find(page.queue_url.as_deref())?;
     let names = sources(&call.state, &target).iter().map(|source| source.name.clone()).collect();
     let mut answer = paged(call, &page, names, "queueUrls")?;
     if answer.get("queueUrls").is_none() {
@@ -144,7 +146,7 @@ pub(super) fn dead_letter_sources(call: &Call<'_>) -> Result<Value, Error> {
 
 /// The queues whose dead letters go to `target`.
 pub(super) fn sources(state: &State, target: &Hosted) -> Vec<Arc<Hosted>> {
-    let all: Vec<_> = state.queues().values().cloned().collect();
+    let all: Vec<_> = state.queues().values().flat_map(BTreeMap::values).cloned().collect();
     let goes_there = |hosted: &Arc<Hosted>| {
         hosted.lock().settings.dead_letters.as_ref().is_some_and(|p| p.dead_letter_target_arn == *target.arn)
     };
@@ -176,7 +178,7 @@ fn paged(call: &Call<'_>, page: &Page, names: Vec<Arc<str>>, field: &str) -> Res
 /// `GetQueueAttributes`.
 pub(super) fn attributes(call: &Call<'_>) -> Result<Value, Error> {
     let request: About = call.parse()?;
-    let hosted = call.state.find(request.queue_url.as_deref())?;
+    let hosted = call.find(request.queue_url.as_deref())?;
     let shown = call.state.with(&hosted, |inner, now| -> Result<Map, Error> {
         let mut shown = Map::new();
         for name in &request.attribute_names {
@@ -210,24 +212,21 @@ fn computed(call: &Call<'_>, hosted: &Hosted, inner: &mut Inner, now: Duration, 
 /// `SetQueueAttributes`.
 pub(super) fn set_attributes(call: &Call<'_>) -> Result<Value, Error> {
     let request: About = call.parse()?;
-    let hosted = call.state.find(request.queue_url.as_deref())?;
+    let hosted = call.find(request.queue_url.as_deref())?;
     let given = request.attributes.filter(|given| !given.is_empty()).ok_or_else(|| Error::missing("Attributes"))?;
-    change(&call.state, &hosted, &given)?;
+    change(&call.state, &hosted, &settings::normal(given))?;
     Ok(json!({}))
 }
 
 /// Sets attributes, all or none.
 pub(super) fn change(state: &State, hosted: &Hosted, given: &Map) -> Result<(), Error> {
     let was_fifo = hosted.lock().settings.queue.fifo;
-    if given.get("FifoQueue").is_some_and(|value| (value == "true") != was_fifo) {
-        return Err(Error::new(Code::InvalidAttributeName, "Unknown Attribute FifoQueue."));
-    }
     let settings = hosted.lock().settings.changed(given)?;
     if let (Some(policy), true) = (&settings.dead_letters, given.contains_key("RedrivePolicy")) {
-        state.check_dead_letters(&hosted.name, was_fifo, &policy.dead_letter_target_arn)?;
+        state.check_dead_letters(&hosted.arn, was_fifo, &policy.dead_letter_target_arn)?;
     }
     state.with(hosted, |inner, now| {
-        inner.queue.set_attributes(settings.queue.clone());
+        inner.queue.set_attributes(now, settings.queue.clone(), given);
         inner.settings = settings;
         inner.modified = now;
     });
@@ -236,7 +235,7 @@ pub(super) fn change(state: &State, hosted: &Hosted, given: &Map) -> Result<(), 
 
 /// `PurgeQueue`.
 pub(super) fn purge(call: &Call<'_>) -> Result<Value, Error> {
-    let hosted = call.state.find(call.parse::<About>()?.queue_url.as_deref())?;
+    let hosted = call.find(call.parse::<About>()?.queue_url.as_deref())?;
     call.state.with(&hosted, |inner, now| {
         if inner.purged.is_some_and(|at| at + PURGE_PAUSE > now) {
             let message = format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", hosted.name);
@@ -246,9 +245,4 @@ pub(super) fn purge(call: &Call<'_>) -> Result<Value, Error> {
         inner.queue.purge(now);
         Ok(json!({}))
     })
-}
-
-/// The URL of a queue at that host.
-pub(super) fn url_at(host: &str, name: &str) -> String {
-    format!("http://{host}/{ACCOUNT}/{name}")
 }

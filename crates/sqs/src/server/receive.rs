@@ -11,7 +11,7 @@ use super::content::{Attribute, Payload, attributes_md5};
 use super::error::{Code, Error};
 use super::faults::FaultKind;
 use super::hosted::{Bill, Hosted, Inner};
-use super::http::{Call, json};
+use super::http::Call;
 use super::state::{Event, State};
 use crate::model::Received;
 
@@ -20,14 +20,14 @@ const ATTEMPT_WINDOW: Duration = Duration::from_secs(300);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Request<'a> {
+struct ReceiveRequest<'a> {
     #[serde(borrow, default)]
     queue_url: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "batch::list")]
     attribute_names: Vec<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "batch::list")]
     message_system_attribute_names: Vec<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "batch::list")]
     message_attribute_names: Vec<Text<'a>>,
     #[serde(default)]
     max_number_of_messages: Option<i64>,
@@ -41,13 +41,13 @@ struct Request<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer<'a> {
-    messages: Vec<Message<'a>>,
+struct ReceiveAnswer<'a> {
+    messages: Vec<ReceivedMessage<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Message<'a> {
+struct ReceivedMessage<'a> {
     message_id: uuid::Uuid,
     receipt_handle: String,
     #[serde(rename = "MD5OfBody")]
@@ -75,8 +75,8 @@ pub(super) struct Poll<'a> {
 
 /// `ReceiveMessage`.
 pub(super) async fn receive(call: &Call<'_>) -> Result<Vec<u8>, Error> {
-    let request: Request<'_> = call.parse()?;
-    let hosted = call.state.find(batch::text(&request.queue_url))?;
+    let request: ReceiveRequest<'_> = call.parse()?;
+    let hosted = call.find(batch::text(&request.queue_url))?;
     let in_range = |value: Option<i64>, most: i64, least: i64, name: &str, reason: &str| match value {
         Some(value) if !(least..=most).contains(&value) => Err(Error::value(value, name, reason)),
         value => Ok(value.map(i64::unsigned_abs)),
@@ -109,11 +109,11 @@ pub(super) async fn receive(call: &Call<'_>) -> Result<Vec<u8>, Error> {
     let bill = if received.is_empty() { Bill::EmptyReceive } else { Bill::Receive };
     call.state.bill(call.state.clock.now(), &hosted, bill, bytes);
     if received.is_empty() {
-        return Ok(b"{}".to_vec());
+        return call.write(&serde_json::json!({}));
     }
     let wanted: Vec<&str> = request.message_attribute_names.iter().map(|name| &*name.0).collect();
     let messages = received.iter().map(|one| show(&call.state, &hosted, fifo, one, &asked, &wanted)).collect();
-    Ok(json(&Answer { messages }))
+    call.write(&ReceiveAnswer { messages })
 }
 
 /// Takes messages, and waits for them if there are none. Dropped while it waits, it has taken none.
@@ -131,7 +131,7 @@ pub(super) async fn take(state: &State, hosted: &Hosted, poll: &Poll<'_>) -> Res
         return Ok(out);
     }
     let mut deadline = pin!(state.clock.sleep_until(until));
-    let mut waiting = None;
+    let (mut waiting, mut over) = (None, false);
     loop {
         let mut woken = pin!(hosted.arrived.notified());
         woken.as_mut().enable();
@@ -146,9 +146,13 @@ pub(super) async fn take(state: &State, hosted: &Hosted, poll: &Poll<'_>) -> Res
         if !out.is_empty() {
             return Ok(out);
         }
+        if over {
+            return Ok(out);
+        }
         tokio::select! {
             () = woken => {}
-            _ = &mut deadline => return Ok(out),
+            // It looks once more: the clock may have been advanced past what it waits for.
+            () = &mut deadline => over = true,
         }
     }
 }
@@ -209,7 +213,8 @@ fn again(inner: &mut Inner, now: Duration, poll: &Poll<'_>, out: &mut Vec<Receiv
 fn duplicate(call: &Call<'_>, hosted: &Hosted, received: &mut [Received<Payload>]) {
     for one in received {
         if call.faults.draw("ReceiveMessage", |kind| kind == FaultKind::Duplicate).is_some() {
-            call.state.with(hosted, |inner, now| inner.queue.change_visibility(now, one.handle, Duration::ZERO).ok());
+            call.state
+                .with(hosted, |inner, now| inner.queue.change_visibility(now, one.handle, Duration::ZERO).is_ok());
         }
     }
 }
@@ -233,7 +238,7 @@ fn show<'a>(
     one: &'a Received<Payload>,
     asked: &[&str],
     wanted: &[&str],
-) -> Message<'a> {
+) -> ReceivedMessage<'a> {
     let content = &one.message.payload.content;
     let all = asked.contains(&"All");
     let attributes = match asked.is_empty() {
@@ -248,7 +253,7 @@ fn show<'a>(
         true => BTreeMap::new(),
         false => content.attributes.iter().filter(|(name, _)| wanted.iter().any(|want| matches(want, name))).collect(),
     };
-    Message {
+    ReceivedMessage {
         message_id: state.tickets.message_id(one.message.id),
         receipt_handle: state.tickets.receipt(hosted.number, one.handle),
         md5_of_body: content.body_md5.as_str(),
@@ -263,7 +268,7 @@ fn show<'a>(
 fn system_attribute(state: &State, fifo: bool, one: &Received<Payload>, name: &str) -> Option<String> {
     let message = &one.message;
     match name {
-        "SenderId" => Some(super::state::ACCOUNT.to_owned()),
+        "SenderId" => Some(state.account.clone()),
         "SentTimestamp" => Some(state.epoch_ms(message.sent_at).to_string()),
         "ApproximateReceiveCount" => Some(message.receives.to_string()),
         "ApproximateFirstReceiveTimestamp" => Some(state.epoch_ms(message.first_received_at?).to_string()),
@@ -276,10 +281,10 @@ fn system_attribute(state: &State, fifo: bool, one: &Received<Payload>, name: &s
     }
 }
 
-/// `All`, `.*`, a prefix followed by `.*`, or the name itself.
+/// `All`, `*`, `.*`, a prefix followed by `.*`, or the name itself.
 fn matches(want: &str, name: &str) -> bool {
     match want.strip_suffix(".*") {
         Some(prefix) => name.starts_with(prefix),
-        None => want == "All" || want == name,
+        None => want == "All" || want == "*" || want == name,
     }
 }

@@ -12,7 +12,7 @@ use super::batch::{self, Batch, Entry, Text};
 use super::content::{Attribute, Content, MAX_BYTES, Payload, attributes_md5};
 use super::error::{Code, Error};
 use super::hosted::{Bill, Hosted};
-use super::http::{Call, json};
+use super::http::Call;
 use super::settings::Settings;
 use super::state::Event;
 use crate::model::{Send, Sent};
@@ -73,23 +73,26 @@ struct Checked {
 /// `SendMessage`.
 pub(super) fn send(call: &Call<'_>) -> Result<Vec<u8>, Error> {
     let request: Outgoing<'_> = call.parse()?;
-    let hosted = call.state.find(batch::text(&request.queue_url))?;
+    let hosted = call.find(batch::text(&request.queue_url))?;
     let settings = hosted.lock().settings.clone();
     let checked = check(call, &settings, request)?;
     call.state.bill(call.state.clock.now(), &hosted, Bill::Send, checked.content.bytes);
     let accepted = accept(call, &hosted, vec![checked]);
-    Ok(json(&accepted[0].1.answer(None, call, settings.queue.fifo, accepted[0].0)))
+    call.write(&accepted[0].1.answer(None, call, settings.queue.fifo, accepted[0].0))
 }
 
 /// `SendMessageBatch`.
 pub(super) fn send_batch(call: &Call<'_>) -> Result<Vec<u8>, Error> {
     let request: Batch<'_, Outgoing<'_>> = call.parse()?;
-    let hosted = call.state.find(batch::text(&request.queue_url))?;
+    let hosted = call.find(batch::text(&request.queue_url))?;
     let settings = hosted.lock().settings.clone();
     let entries = batch::check(request.entries)?;
+    if settings.queue.fifo {
+        entries.iter().try_for_each(|entry| named(&settings, entry))?;
+    }
     let (mut good, mut failed, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for mut entry in entries {
-        let id = entry.id.take().map(|id| id.0.into_owned()).unwrap_or_default();
+    for entry in entries {
+        let id = entry.id().to_owned();
         let size = entry.message_body.as_ref().map_or(0, |body| body.0.len());
         match call.spared().and_then(|()| check(call, &settings, entry)) {
             Ok(checked) => {
@@ -114,7 +117,7 @@ pub(super) fn send_batch(call: &Call<'_>) -> Result<Vec<u8>, Error> {
         .zip(&accepted)
         .map(|(id, (sent, receipt))| receipt.answer(Some(id), call, settings.queue.fifo, *sent))
         .collect();
-    Ok(json(&batch::Outcome { successful, failed }))
+    call.write(&batch::Outcome { successful, failed })
 }
 
 /// What the answer needs once the message is in the queue.
@@ -172,12 +175,12 @@ fn check(call: &Call<'_>, settings: &Settings, outgoing: Outgoing<'_>) -> Result
     let body = outgoing.message_body.as_ref().map_or("", |body| &body.0);
     let attributes = outgoing.message_attributes.unwrap_or_default();
     let system = outgoing.message_system_attributes.unwrap_or_default();
-    let content = Content::new(body, attributes, &system)?;
+    let mut content = Content::new(body, attributes, &system)?;
+    content.trace = content.trace.or_else(|| call.trace.map(Into::into));
     if content.bytes > settings.maximum_message_size {
-        let message = format!(
-            "One or more parameters are invalid. Reason: Message must be shorter than {} bytes.",
-            settings.maximum_message_size
-        );
+        let what = if outgoing.id.is_some() { "cannot be validated" } else { "are invalid" };
+        let most = settings.maximum_message_size;
+        let message = format!("One or more parameters {what}. Reason: Message must be shorter than {most} bytes.");
         return Err(Error::new(Code::InvalidParameterValue, message));
     }
     let group = outgoing.message_group_id.map(|id| token(&id.0, "MessageGroupId")).transpose()?;
@@ -191,10 +194,7 @@ fn check(call: &Call<'_>, settings: &Settings, outgoing: Outgoing<'_>) -> Result
             deduplication = Some(sha256(body).into());
         }
         if deduplication.is_none() {
-            return Err(Error::new(
-                Code::InvalidParameterValue,
-                "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
-            ));
+            return Err(no_deduplication());
         }
     } else if let Some(id) = &deduplication {
         return Err(wrong_type(&id, "MessageDeduplicationId"));
@@ -204,8 +204,25 @@ fn check(call: &Call<'_>, settings: &Settings, outgoing: Outgoing<'_>) -> Result
     let content = Arc::new(content);
     let payload = Payload { content: content.clone(), origin: None };
     let send = Send { id: 0, payload, delay, group, deduplication };
-    let _ = call;
     Ok(Checked { content, send, md5_of_attributes, md5_of_system_attributes })
+}
+
+/// Refuses an entry without the ids that a FIFO queue needs, and the batch with it.
+fn named(settings: &Settings, entry: &Outgoing<'_>) -> Result<(), Error> {
+    if entry.message_group_id.is_none() {
+        return Err(Error { code: Code::InvalidParameterValue, ..Error::missing("MessageGroupId") });
+    }
+    match entry.message_deduplication_id.is_some() || settings.content_based_deduplication {
+        true => Ok(()),
+        false => Err(no_deduplication()),
+    }
+}
+
+fn no_deduplication() -> Error {
+    Error::new(
+        Code::InvalidParameterValue,
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
+    )
 }
 
 /// A group or deduplication id: 1 to 128 printable ASCII characters without spaces.

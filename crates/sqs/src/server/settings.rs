@@ -122,9 +122,20 @@ impl Settings {
         Self::of(fifo, raw)?.changed(given)
     }
 
+    /// As [`all`](Self::all) once told them.
+    pub(super) fn kept(attributes: BTreeMap<String, String>) -> Result<Self, Error> {
+        let fifo = attributes.get("FifoQueue").is_some_and(|value| value == "true");
+        Self::of(fifo, attributes)
+    }
+
     /// With these attributes set; one that is bad changes nothing.
     pub(super) fn changed(&self, given: &BTreeMap<String, String>) -> Result<Self, Error> {
         let fifo = self.queue.fifo;
+        let set = |name: &str, value: &str| given.get(name).is_some_and(|given| given == value);
+        if given.get("KmsMasterKeyId").is_some_and(|key| !key.is_empty()) && set("SqsManagedSseEnabled", "true") {
+            let message = "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.";
+            return Err(Error::new(Code::InvalidAttributeName, message));
+        }
         let mut raw = self.raw.clone();
         for (name, value) in given {
             check(fifo, name, value)?;
@@ -134,8 +145,13 @@ impl Settings {
                 false => drop(raw.insert(name.clone(), value.clone())),
             }
         }
-        if raw.contains_key("KmsMasterKeyId") && given.contains_key("KmsMasterKeyId") {
-            raw.insert("SqsManagedSseEnabled".to_owned(), "false".to_owned());
+        // A key ends SQS's own encryption, and the other way round.
+        if set("SqsManagedSseEnabled", "true") {
+            raw.remove("KmsMasterKeyId");
+        }
+        match raw.contains_key("KmsMasterKeyId") {
+            true => drop(raw.insert("SqsManagedSseEnabled".to_owned(), "false".to_owned())),
+            false => drop(raw.remove("KmsDataKeyReusePeriodSeconds")),
         }
         let is = |name: &str, value: &str| raw.get(name).is_some_and(|v| v == value);
         if is("FifoThroughputLimit", "perMessageGroupId") && !is("DeduplicationScope", "messageGroup") {
@@ -210,6 +226,20 @@ fn redrive_policy(text: &str) -> Result<RedrivePolicy, Error> {
     }
 }
 
+/// Attributes that are true or false.
+const BOOLEANS: [&str; 3] = ["FifoQueue", "ContentBasedDeduplication", "SqsManagedSseEnabled"];
+
+/// The attributes as they are kept: SQS takes `True` and `False` too, which Python's `str` makes of a boolean.
+pub(super) fn normal(mut given: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    for name in BOOLEANS {
+        match given.get_mut(name) {
+            Some(value) if value == "True" || value == "False" => value.make_ascii_lowercase(),
+            Some(_) | None => {}
+        }
+    }
+    given
+}
+
 fn check(fifo: bool, name: &str, value: &str) -> Result<(), Error> {
     if let Some((_, least, most, _)) = NUMBERS.iter().find(|(number, ..)| *number == name) {
         let fits = value.parse::<u64>().is_ok_and(|value| (*least..=*most).contains(&value));
@@ -217,10 +247,22 @@ fn check(fifo: bool, name: &str, value: &str) -> Result<(), Error> {
     }
     let one_of = |allowed: &[&str]| if allowed.contains(&value) { Ok(()) } else { Err(bad_value(name)) };
     match name {
-        "FifoQueue" if fifo => one_of(&["true"]),
+        "FifoQueue" if fifo => match value {
+            "true" => Ok(()),
+            "false" => {
+                let message =
+                    "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.";
+                Err(Error::new(Code::InvalidAttributeValue, message))
+            }
+            _ => Err(bad_value(name)),
+        },
         "ContentBasedDeduplication" if fifo => one_of(&["true", "false"]),
         "DeduplicationScope" if fifo => one_of(&["queue", "messageGroup"]),
         "FifoThroughputLimit" if fifo => one_of(&["perQueue", "perMessageGroupId"]),
+        "DeduplicationScope" | "FifoThroughputLimit" => {
+            let message = format!("You can specify the {name} only when FifoQueue is set to true.");
+            Err(Error::new(Code::InvalidAttributeName, message))
+        }
         "SqsManagedSseEnabled" => one_of(&["true", "false"]),
         "KmsMasterKeyId" => Ok(()),
         "RedrivePolicy" if value.is_empty() => Ok(()),

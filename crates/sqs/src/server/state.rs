@@ -1,6 +1,7 @@
 //! All queues of a server, and what happens between them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -10,12 +11,12 @@ use super::content::Payload;
 use super::error::{Code, Error};
 use super::faults::Faults;
 use super::hosted::{Bill, Hosted, Inner};
+use super::persist::{Began, Log, Record};
 use super::tickets::Tickets;
-use crate::clock::Clock;
+use super::time::Time;
+use super::{Options, Regions};
 use crate::model::{Departure, Message};
 
-/// The account of every queue.
-pub(super) const ACCOUNT: &str = "000000000000";
 const CHUNK: usize = 64 << 10;
 
 /// What happened to a message at a queue.
@@ -46,42 +47,103 @@ pub trait Watch: Send + Sync {
     fn request(&self, now: Duration, queue: &str, action: Bill, billed: u64);
 }
 
+/// Queues by region and name.
+pub(super) type Queues = BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Hosted>>>;
+
 /// Everything that a request may need.
 pub(super) struct State {
     /// Scenario time.
-    pub clock: Clock,
+    pub clock: Arc<Time>,
     /// When the clock read zero, since 1970.
     pub epoch: Duration,
-    /// The region in ARNs.
-    pub region: String,
+    /// Whose queues a request is about.
+    pub regions: Regions,
+    /// The account of every queue.
+    pub account: String,
     /// Ids and receipt handles.
     pub tickets: Tickets,
     /// Who keeps books.
     pub watch: Option<Arc<dyn Watch>>,
+    /// Where calls are written down.
+    pub log: Option<Arc<Log>>,
     faults: RwLock<Arc<Faults>>,
-    queues: RwLock<BTreeMap<Arc<str>, Arc<Hosted>>>,
+    queues: RwLock<Queues>,
     next: AtomicU64,
 }
 
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 impl State {
-    /// No queues yet.
-    pub(super) fn new(clock: Clock, region: String, seed: u64, faults: Faults, watch: Option<Arc<dyn Watch>>) -> Self {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    /// No queues yet; the beginning of a log that will be read goes on.
+    pub(super) fn new(options: Options, log: Option<Arc<Log>>, began: Option<&Began>) -> Self {
+        let Options { clock, regions, account, seed, faults, watch, persist: _, body_timeout: _, memory: _ } = options;
+        let clock = Arc::new(Time::new(clock));
         Self {
-            epoch: now.saturating_sub(clock.now()),
+            epoch: began.map_or_else(|| since_1970().saturating_sub(clock.now()), |began| began.epoch),
             clock,
-            region,
-            tickets: Tickets::new(seed),
+            regions,
+            account,
+            tickets: Tickets::new(began.map_or(seed, |began| began.seed)),
             watch,
+            log,
             faults: RwLock::new(Arc::new(faults)),
             queues: RwLock::default(),
-            next: AtomicU64::new(1),
+            next: AtomicU64::new(began.map_or(1, |began| began.next)),
         }
     }
 
     /// A number that no other message or queue of this server has.
     pub(super) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// No number so far is this or higher.
+    pub(super) fn next(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// That number is taken.
+    pub(super) fn seen(&self, number: u64) {
+        self.next.fetch_max(number + 1, Ordering::Relaxed);
+    }
+
+    /// It is now, but not before `last`.
+    pub(super) fn goes_on_from(&self, last: Duration) {
+        let now = since_1970().saturating_sub(self.epoch).max(last);
+        self.clock.advance(now.saturating_sub(self.clock.now()));
+    }
+
+    /// What was done so far outlives the process, if the server keeps its queues.
+    pub(super) fn flush(&self) -> Result<(), Error> {
+        self.log.as_ref().map_or(Ok(()), |log| log.flush())
+    }
+
+    /// Adds a queue, unless there is one of its name: then that one is returned.
+    pub(super) fn host(&self, hosted: Arc<Hosted>) -> Arc<Hosted> {
+        let mut queues = self.queues_mut();
+        match queues.entry(hosted.region().into()).or_default().entry(hosted.name.clone()) {
+            Entry::Occupied(existing) => existing.get().clone(),
+            Entry::Vacant(free) => {
+                if let Some(log) = &self.log {
+                    log.append(&Record::Queue(Box::new(hosted.kept(&hosted.lock()))));
+                }
+                free.insert(hosted).clone()
+            }
+        }
+    }
+
+    /// Takes a queue away: polls that wait for it end.
+    pub(super) fn unhost(&self, hosted: &Hosted) {
+        let mut queues = self.queues_mut();
+        if let Some(queues) = queues.get_mut(hosted.region()) {
+            queues.remove(&hosted.name);
+        }
+        let mut inner = hosted.lock();
+        inner.deleted = true;
+        inner.queue.end();
+        hosted.arrived.notify_waiters();
     }
 
     /// The faults in force.
@@ -94,32 +156,47 @@ impl State {
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(faults);
     }
 
-    /// All queues, by name.
-    pub(super) fn queues(&self) -> RwLockReadGuard<'_, BTreeMap<Arc<str>, Arc<Hosted>>> {
+    /// All queues.
+    pub(super) fn queues(&self) -> RwLockReadGuard<'_, Queues> {
         self.queues.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All queues, to add or take one away.
-    pub(super) fn queues_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<Arc<str>, Arc<Hosted>>> {
+    pub(super) fn queues_mut(&self) -> RwLockWriteGuard<'_, Queues> {
         self.queues.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The queue of that name.
+    pub(super) fn named(&self, region: &str, name: &str) -> Option<Arc<Hosted>> {
+        self.queues().get(region)?.get(name).cloned()
+    }
+
+    /// The region of calls that say none.
+    pub(super) fn region(&self) -> &str {
+        self.regions.of(None)
+    }
+
     /// The queue of that URL, path or name.
-    pub(super) fn find(&self, url: Option<&str>) -> Result<Arc<Hosted>, Error> {
+    pub(super) fn find(&self, region: &str, url: Option<&str>) -> Result<Arc<Hosted>, Error> {
         let url = url.filter(|url| !url.is_empty()).ok_or_else(|| Error::missing("QueueUrl"))?;
         let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or(url);
-        self.queues().get(name).cloned().ok_or_else(Error::no_queue)
+        self.named(region, name).ok_or_else(Error::no_queue)
     }
 
     /// The queue of that ARN.
     pub(super) fn find_arn(&self, arn: &str) -> Option<Arc<Hosted>> {
-        let name = arn.rsplit(':').next().unwrap_or(arn);
-        self.queues().get(name).filter(|hosted| *hosted.arn == *arn).cloned()
+        let [_, _, _, region, _, name] = *arn.split(':').collect::<Vec<_>>() else { return None };
+        self.named(region, name).filter(|hosted| *hosted.arn == *arn)
     }
 
     /// The ARN of a queue of that name.
-    pub(super) fn arn(&self, name: &str) -> String {
-        format!("arn:aws:sqs:{}:{ACCOUNT}:{name}", self.region)
+    pub(super) fn arn(&self, region: &str, name: &str) -> String {
+        format!("arn:aws:sqs:{region}:{}:{name}", self.account)
+    }
+
+    /// The URL of a queue at that host.
+    pub(super) fn url_at(&self, host: &str, name: &str) -> String {
+        format!("http://{host}/{}/{name}", self.account)
     }
 
     /// Milliseconds since 1970, as SQS writes times.
@@ -142,7 +219,7 @@ impl State {
         if !inner.queue.has_departures() {
             return;
         }
-        let departures: Vec<_> = inner.queue.departures().collect();
+        let departures = inner.queue.departures();
         let to = inner.settings.dead_letters.as_ref().map(|policy| policy.dead_letter_target_arn.clone());
         drop(inner);
         for departure in departures {
@@ -150,11 +227,19 @@ impl State {
                 Departure::Expired(message) => self.tell(now, hosted, message.id, &message.payload, Event::Expired),
                 Departure::DeadLetter(message) => {
                     self.tell(now, hosted, message.id, &message.payload, Event::Redriven);
-                    if let Some(target) = to.as_deref().and_then(|arn| self.find_arn(arn)) {
-                        self.carry(&target, message, Some(hosted.arn.clone()));
+                    match to.as_deref().and_then(|arn| self.find_arn(arn)) {
+                        Some(target) => self.carry(&target, message, Some(hosted.arn.clone())),
+                        None => self.drop_in_transit(message.id),
                     }
                 }
             }
+        }
+    }
+
+    /// A dead letter has nowhere to go.
+    fn drop_in_transit(&self, message: u64) {
+        if let Some(log) = &self.log {
+            log.dropped(message);
         }
     }
 
@@ -171,7 +256,7 @@ impl State {
         }
     }
 
-    /// Counts a request that carried so many bytes.
+    /// Counts a request that carried this many bytes.
     pub(super) fn bill(&self, now: Duration, hosted: &Hosted, action: Bill, bytes: usize) {
         let requests = bytes.div_ceil(CHUNK).max(1) as u64;
         hosted.billed.add(action, requests);
@@ -184,11 +269,15 @@ impl State {
     pub(super) fn check_dead_letters(&self, source: &str, fifo: bool, arn: &str) -> Result<(), Error> {
         let bad = |reason: &str| Error::value(arn, "RedrivePolicy", reason);
         let target = self.find_arn(arn).ok_or_else(|| bad("Dead letter target does not exist."))?;
+        let region = |arn: &str| arn.split(':').nth(3).map(str::to_owned);
+        if region(arn) != region(source) {
+            return Err(bad("Dead-letter queue must be in the same region as the source."));
+        }
         let inner = target.lock();
         if inner.settings.queue.fifo != fifo {
             return Err(bad("Dead-letter queue must be same type of queue as the source."));
         }
-        match inner.settings.allows_dead_letters_of(&self.arn(source)) {
+        match inner.settings.allows_dead_letters_of(source) {
             true => Ok(()),
             false => Err(Error::new(
                 Code::InvalidParameterValue,

@@ -11,17 +11,17 @@ use super::queues::change;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Request {
+struct TagRequest {
     queue_url: Option<String>,
     #[serde(default)]
     tags: Option<BTreeMap<String, String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::batch::list")]
     tag_keys: Vec<String>,
     #[serde(default)]
     label: Option<String>,
-    #[serde(default, rename = "AWSAccountIds")]
+    #[serde(default, rename = "AWSAccountIds", deserialize_with = "super::batch::list")]
     aws_account_ids: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::batch::list")]
     actions: Vec<String>,
 }
 
@@ -59,39 +59,42 @@ pub(super) fn check(tags: &BTreeMap<String, String>) -> Result<(), Error> {
 
 /// `TagQueue`.
 pub(super) fn tag(call: &Call<'_>) -> Result<Value, Error> {
-    let request: Request = call.parse()?;
-    let hosted = call.state.find(request.queue_url.as_deref())?;
+    let request: TagRequest = call.parse()?;
+    let hosted = call.find(request.queue_url.as_deref())?;
     let tags = request.tags.filter(|tags| !tags.is_empty()).ok_or_else(|| Error::missing("Tags"))?;
     let mut inner = hosted.lock();
     let mut all = inner.tags.clone();
     all.extend(tags);
     check(&all)?;
     inner.tags = all;
+    inner.queue.tagged(&inner.tags);
     Ok(json!({}))
 }
 
 /// `UntagQueue`.
 pub(super) fn untag(call: &Call<'_>) -> Result<Value, Error> {
-    let request: Request = call.parse()?;
-    let hosted = call.state.find(request.queue_url.as_deref())?;
+    let request: TagRequest = call.parse()?;
+    let hosted = call.find(request.queue_url.as_deref())?;
     if request.tag_keys.is_empty() {
         return Err(Error::missing("TagKeys"));
     }
-    hosted.lock().tags.retain(|key, _| !request.tag_keys.contains(key));
+    let mut inner = hosted.lock();
+    inner.tags.retain(|key, _| !request.tag_keys.contains(key));
+    inner.queue.tagged(&inner.tags);
     Ok(json!({}))
 }
 
 /// `ListQueueTags`.
 pub(super) fn list(call: &Call<'_>) -> Result<Value, Error> {
-    let hosted = call.state.find(call.parse::<Request>()?.queue_url.as_deref())?;
+    let hosted = call.find(call.parse::<TagRequest>()?.queue_url.as_deref())?;
     let inner = hosted.lock();
     Ok(if inner.tags.is_empty() { json!({}) } else { json!({ "Tags": inner.tags }) })
 }
 
 /// `AddPermission`: a statement of that label in the queue's policy.
 pub(super) fn add_permission(call: &Call<'_>) -> Result<Value, Error> {
-    let request: Request = call.parse()?;
-    let hosted = call.state.find(request.queue_url.as_deref())?;
+    let request: TagRequest = call.parse()?;
+    let hosted = call.find(request.queue_url.as_deref())?;
     let label = request.label.filter(|label| !label.is_empty()).ok_or_else(|| Error::missing("Label"))?;
     if label.len() > 80 || !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
         return Err(Error::value(
@@ -121,18 +124,19 @@ pub(super) fn add_permission(call: &Call<'_>) -> Result<Value, Error> {
     if statements.iter().any(|statement| statement["Sid"] == label.as_str()) {
         return Err(Error::value(&label, "Label", "Already exists."));
     }
-    let users: Vec<String> = request.aws_account_ids.iter().map(|id| format!("arn:aws:iam::{id}:root")).collect();
-    let actions: Vec<String> = request.actions.iter().map(|action| format!("SQS:{action}")).collect();
+    let users = request.aws_account_ids.iter().map(|id| format!("arn:aws:iam::{id}:root")).collect();
+    let actions = request.actions.iter().map(|action| format!("SQS:{action}")).collect();
     statements.push(json!({
-        "Sid": label, "Effect": "Allow", "Principal": { "AWS": users }, "Action": actions, "Resource": &*hosted.arn,
+        "Sid": label, "Effect": "Allow", "Principal": { "AWS": one_or_many(users) }, "Action": one_or_many(actions),
+        "Resource": &*hosted.arn,
     }));
     set_policy(call, &hosted, statements)
 }
 
 /// `RemovePermission`.
 pub(super) fn remove_permission(call: &Call<'_>) -> Result<Value, Error> {
-    let request: Request = call.parse()?;
-    let hosted = call.state.find(request.queue_url.as_deref())?;
+    let request: TagRequest = call.parse()?;
+    let hosted = call.find(request.queue_url.as_deref())?;
     let label = request.label.filter(|label| !label.is_empty()).ok_or_else(|| Error::missing("Label"))?;
     let mut statements = statements(hosted.lock().settings.get("Policy")?);
     let before = statements.len();
@@ -143,6 +147,14 @@ pub(super) fn remove_permission(call: &Call<'_>) -> Result<Value, Error> {
     set_policy(call, &hosted, statements)
 }
 
+/// AWS writes a list of one as a single string.
+fn one_or_many(mut strings: Vec<String>) -> Value {
+    match strings.len() {
+        1 => strings.remove(0).into(),
+        _ => strings.into(),
+    }
+}
+
 fn statements(policy: Option<&str>) -> Vec<Value> {
     let policy: Value = policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     policy["Statement"].as_array().cloned().unwrap_or_default()
@@ -151,7 +163,7 @@ fn statements(policy: Option<&str>) -> Vec<Value> {
 fn set_policy(call: &Call<'_>, hosted: &super::hosted::Hosted, statements: Vec<Value>) -> Result<Value, Error> {
     let policy = match statements.is_empty() {
         true => String::new(),
-        false => json!({ "Version": "2012-10-17", "Id": format!("{}/SQSDefaultPolicy", hosted.arn), "Statement": statements })
+        false => json!({ "Version": "2008-10-17", "Id": format!("{}/SQSDefaultPolicy", hosted.arn), "Statement": statements })
             .to_string(),
     };
     change(&call.state, hosted, &BTreeMap::from([("Policy".to_owned(), policy)]))?;

@@ -22,6 +22,11 @@ impl Tickets {
         Self { seed }
     }
 
+    /// What they are made with.
+    pub(super) fn seed(self) -> u64 {
+        self.seed
+    }
+
     /// The `MessageId` of the message with that number: a version 4 UUID.
     pub(super) fn message_id(self, number: u64) -> uuid::Uuid {
         let high = mix(self.seed ^ mix(number));

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Protocol checks of the embedded queue with the aws CLI: run with the endpoint URL and the path of aws.
+# Protocol checks of the embedded queue with the aws CLI: run with the endpoint URL and the path of aws. Timeouts are long, since
+# the clock of the queue is fast and the CLI is slow.
 set -uo pipefail
 endpoint=$1 aws=$2 failed=0
 sqs() { "$aws" sqs "$@" --endpoint-url "$endpoint" --output text 2>&1; }
@@ -8,7 +9,7 @@ check() { # name, expected (a pattern), got
     if [[ $3 == $2 ]]; then echo "ok   $1"; else echo "FAIL $1: $3"; failed=1; fi
 }
 
-url=$(sqs create-queue --queue-name cli --attributes VisibilityTimeout=60)
+url=$(sqs create-queue --queue-name cli --attributes VisibilityTimeout=36000)
 check "create-queue answers the url" "$endpoint/000000000000/cli" "$url"
 check "list-queues finds it" "*$url*" "$(sqs list-queues --queue-name-prefix cli)"
 check "send-message answers the MD5" "*5d41402abc4b2a76b9719d911017c592*" \

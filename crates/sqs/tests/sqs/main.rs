@@ -2,8 +2,13 @@
 #![allow(unreachable_pub)]
 
 mod clients;
+mod embedded;
 mod faults;
+mod http;
+mod naive;
+mod persist;
 mod properties;
+mod recorded;
 mod rust_sdk;
 
 use std::net::SocketAddr;
@@ -20,15 +25,19 @@ async fn server() -> SqsServer {
 }
 
 async fn server_with(options: Options) -> SqsServer {
-    SqsServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), options).await.expect("a free port")
+    SqsServer::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), options).await.expect("a free port")
 }
 
 /// The Rust SDK, without retries, so that every answer is seen.
 fn client(server: &SqsServer) -> Client {
+    client_at(&server.endpoint())
+}
+
+fn client_at(endpoint: &str) -> Client {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(server.endpoint())
+        .endpoint_url(endpoint)
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .retry_config(RetryConfig::disabled())

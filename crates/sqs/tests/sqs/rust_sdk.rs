@@ -27,6 +27,22 @@ async fn a_message_comes_back_with_its_attributes() {
     assert_eq!(attributes[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
 }
 
+/// AWS: recorded by LocalStack, test_aws_trace_header_propagation.
+#[tokio::test]
+async fn the_trace_header_of_a_send_is_the_messages() {
+    const TRACE: &str = "Root=1-3152b799-8954dae64eda91bc9a23a7e8;Parent=7fa8c0f79203be72;Sampled=1";
+    let server = super::server().await;
+    let (client, url) = (super::client(&server), server.create_queue(&super::name(), &[]).expect("a new queue"));
+    let send = client.send_message().queue_url(&url).message_body("test").customize();
+    let send = send.mutate_request(|request| drop(request.headers_mut().insert("X-Amzn-Trace-Id", TRACE)));
+    send.send().await.expect("sent");
+    let trace = MessageSystemAttributeName::AwsTraceHeader;
+    let receive = client.receive_message().queue_url(&url).message_system_attribute_names(trace.clone());
+    let got = receive.send().await.expect("received");
+    let attributes = got.messages()[0].attributes.as_ref().expect("system attributes");
+    assert_eq!(attributes.get(&trace).map(String::as_str), Some(TRACE));
+}
+
 #[tokio::test]
 async fn errors_are_typed() {
     let server = super::server().await;

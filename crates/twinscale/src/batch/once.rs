@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Limits, Verdict};
 use crate::handler::Outcome;
-use crate::idempotency::{Claim, Held, Idempotency, StoreError};
+use crate::idempotency::{Claim, HeldKey, Idempotency, StoreError};
 
 /// The first wait for a store that fails; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -88,7 +88,7 @@ async fn claim(idempotency: &Idempotency, key: &str, limits: &Limits) -> Result<
 }
 
 /// Renews the claim for as long as it can be; ends with the error once another holder has it.
-async fn keep(idempotency: Idempotency, held: Held) -> StoreError {
+async fn keep(idempotency: Idempotency, held: HeldKey) -> StoreError {
     loop {
         sleep(idempotency.renew_every()).await;
         match idempotency.renew(&held, SystemTime::now()).await {

@@ -7,18 +7,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Event, Limits, Verdict, once};
+use super::{Limits, MessageEvent, Verdict, once};
 use crate::handler::{Handler, Outcome};
 use crate::message::Message;
 use crate::{sns, trace};
 
-pub(super) async fn run<H: Handler, E: From<Event>>(
+pub(super) async fn run<H: Handler, E: From<MessageEvent>>(
     handler: &Arc<H>,
     message: &Arc<Message>,
     lost: &CancellationToken,
@@ -30,7 +30,10 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
         () = limits.time_up.cancelled() => return Verdict::Late,
         permit = limits.concurrency.acquire() => match permit {
             Ok(permit) => permit,
-            Err(_) => return Verdict::Late,
+            Err(_) => match last_permit(message, lost, limits).await {
+                Ok(permit) => permit,
+                Err(verdict) => return verdict,
+            },
         },
         () = lost.cancelled() => return Verdict::Lost,
     };
@@ -39,8 +42,8 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
     let opened = if limits.unwrap_sns { sns::open(message) } else { None };
     let seen = opened.as_ref().unwrap_or(message);
     let handling = async {
-        let _ = events.send(Event::Started(message.clone()).into());
-        // Whom this has woken runs on this thread next, and no other thread takes that over. So it runs first: a handler
+        let _ = events.send(MessageEvent::Started(message.clone()).into());
+        // The task that this wakes runs next on this thread, and no other thread takes it over. So it runs first: a handler
         // that blocks its thread would hold it up.
         yield_now().await;
         until_ended(caught(handler.handle(seen)).instrument(trace::handling(message, seen)), lost, limits).await
@@ -48,6 +51,23 @@ pub(super) async fn run<H: Handler, E: From<Event>>(
     match &limits.idempotency {
         None => handling.await,
         Some(idempotency) => once::run(idempotency, &handler.idempotency_key(seen), limits, lost, handling).await,
+    }
+}
+
+/// For a message on its last receive, as long as there is time.
+async fn last_permit<'a>(
+    message: &Message,
+    lost: &CancellationToken,
+    limits: &'a Limits,
+) -> Result<SemaphorePermit<'a>, Verdict> {
+    let Some(last) = limits.last_receive.as_ref().filter(|last| last.is_of(message)) else {
+        return Err(Verdict::Late);
+    };
+    tokio::select! {
+        biased;
+        () = limits.time_up.cancelled() => Err(Verdict::Late),
+        () = lost.cancelled() => Err(Verdict::Lost),
+        permit = last.concurrency.acquire() => permit.map_err(|_| Verdict::Late),
     }
 }
 

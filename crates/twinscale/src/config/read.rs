@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::reader::Reader;
 use super::{
-    Backoff, Config, FunctionConfig, HttpConfig, IdempotencyConfig, IdempotencyStore, LogConfig, WorkerConfig,
+    Backoff, Config, FunctionConfig, HttpConfig, IdempotencyConfig, IdempotencyStore, LogConfig, SendAuth, WorkerConfig,
 };
 
 /// Reads every setting; one that is not set stays as `base` has it.
@@ -28,8 +28,19 @@ pub(super) fn read(from: &mut Reader, base: Config) -> Config {
         http: HttpConfig {
             addr: from.parsed("HTTP_ADDR", base.http.addr, "write an address and a port, such as 127.0.0.1:8080"),
             addr_file: from.text("HTTP_ADDR_FILE").map(PathBuf::from).or(base.http.addr_file),
+            admin_addr: from.parsed(
+                "ADMIN_ADDR",
+                base.http.admin_addr,
+                "write an address and a port, such as 127.0.0.1:8081",
+            ),
+            admin_addr_file: from.text("ADMIN_ADDR_FILE").map(PathBuf::from).or(base.http.admin_addr_file),
+            close_delay: from.millis("HTTP_CLOSE_DELAY_MS", base.http.close_delay, 0..=600_000),
             send: from.switch("SEND", base.http.send),
             send_token: from.text("SEND_TOKEN").or(base.http.send_token),
+            send_auth: match base.http.send_auth {
+                SendAuth::Token => send_auth(from.one_of("SEND_AUTH", "token", SEND_AUTHS)),
+                SendAuth::Iam => send_auth(from.one_of("SEND_AUTH", "iam", SEND_AUTHS)),
+            },
             send_limit: from.count("SEND_LIMIT", base.http.send_limit, 1..=1_000_000),
         },
         function: FunctionConfig {
@@ -43,6 +54,12 @@ pub(super) fn read(from: &mut Reader, base: Config) -> Config {
             filter: read_filter(from, base.log.filter),
         },
     }
+}
+
+const SEND_AUTHS: &[&str] = &["token", "iam"];
+
+fn send_auth(word: &str) -> SendAuth {
+    if word == "iam" { SendAuth::Iam } else { SendAuth::Token }
 }
 
 fn read_worker(from: &mut Reader, base: WorkerConfig) -> WorkerConfig {
@@ -76,6 +93,44 @@ fn read_worker(from: &mut Reader, base: WorkerConfig) -> WorkerConfig {
             .optional("EXIT_WHEN_IDLE_SECS", 1..=86_400)
             .map(Duration::from_secs)
             .or(base.exit_when_idle),
+    }
+}
+
+/// What a queue and those beside it cannot be to each other, as far as their names tell: `.fifo` is of FIFO queues alone.
+pub(super) fn contradictions_of_queues(from: &mut Reader, config: &Config) {
+    let is_fifo = |url: &str| url.ends_with(".fifo");
+    if let (Some(queue), Some(dead)) = (&config.queue_url, &config.dlq_url)
+        && is_fifo(queue) != is_fifo(dead)
+    {
+        let kind = if is_fifo(queue) { "a FIFO queue" } else { "a standard queue" };
+        from.wrong("DLQ_URL", dead, &format!("write {kind}, as QUEUE_URL is: the other kind takes no message of it"));
+    }
+    if let Some(journal) = config.journal_queue_url.as_ref().filter(|url| is_fifo(url)) {
+        from.wrong("JOURNAL_QUEUE_URL", journal, "write a standard queue: records have no group");
+    }
+}
+
+/// What of receiving and holding cannot be together.
+pub(super) fn contradictions_of_receiving(from: &mut Reader, config: &Config) {
+    let worker = &config.worker;
+    if worker.receive && config.attempt_timeout <= worker.wait_time {
+        let wait = worker.wait_time.as_secs();
+        let advice = format!(
+            "write more than WAIT_TIME_SECS={wait}, in milliseconds: each long poll would be cut, and what it brings stays \
+             invisible until its visibility timeout"
+        );
+        from.wrong("ATTEMPT_TIMEOUT_MS", &config.attempt_timeout.as_millis().to_string(), &advice);
+    }
+    if let (Some(visibility), Some(every)) = (worker.visibility_timeout, worker.heartbeat_every)
+        && worker.heartbeat
+        && every >= visibility
+    {
+        let advice = format!(
+            "write less than VISIBILITY_TIMEOUT_SECS={}, in milliseconds: messages would be given out again before they are \
+             extended",
+            visibility.as_secs()
+        );
+        from.wrong("HEARTBEAT_MS", &every.as_millis().to_string(), &advice);
     }
 }
 

@@ -28,9 +28,12 @@ impl<'a> Reader<'a> {
 
     pub(super) fn need_queue(&mut self, config: &Config) {
         if config.queue_url.is_none() {
-            let advice = "write the URL or the name of the queue".to_owned();
-            self.errors.push(ConfigError { variable: "QUEUE_URL".to_owned(), value: None, advice });
+            self.missing("QUEUE_URL", "write the URL or the name of the queue");
         }
+    }
+
+    pub(super) fn missing(&mut self, variable: &str, advice: &str) {
+        self.errors.push(ConfigError { variable: variable.to_owned(), value: None, advice: advice.to_owned() });
     }
 
     /// A text; an empty one counts as unset, as templates that fill in nothing leave it.

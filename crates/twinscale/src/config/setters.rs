@@ -46,6 +46,8 @@ setters! {
     unwrap_sns(unwrap: bool) |config, unwrap| config.unwrap_sns = unwrap;
     /// Where the worker serves HTTP (`HTTP_ADDR`).
     http_addr(addr: SocketAddr) |config, addr| config.http.addr = addr;
+    /// Where the worker answers for its health and metrics (`ADMIN_ADDR`).
+    admin_addr(addr: SocketAddr) |config, addr| config.http.admin_addr = addr;
     /// Whether `POST /send` is there (`SEND`).
     send(is_there: bool) |config, is_there| config.http.send = is_there;
 }

@@ -10,8 +10,26 @@ use crate::journal::Times;
 use crate::message::Message;
 use crate::metrics::{AGE_AT_START_SECONDS, HANDLER_SECONDS, IN_FLIGHT, Metrics};
 
-/// The format takes so many values of one metric in a line.
+/// The most values of one metric that the format takes in a line.
 const MAX_VALUES: usize = 100;
+
+/// What CloudWatch Logs adds to the bytes of an event when it counts them.
+const EVENT_BYTES: usize = 26;
+
+/// The bytes that CloudWatch Logs counts for the metrics of one invocation with so many messages.
+pub fn log_bytes(messages: usize) -> usize {
+    let sent = SystemTime::UNIX_EPOCH;
+    let message = Message { sent_at: Some(sent), ..Message::default() };
+    let mut seen = Seen::default();
+    for _ in 0..messages {
+        let started = sent + Duration::from_millis(1234);
+        let times = Times { received: sent, started: Some(started), finished: started + Duration::from_millis(1234) };
+        seen.ended(&message, times, "done");
+    }
+    // As long as those of this century.
+    let lines = seen.lines("twinscale-sqs", Duration::from_secs(1_800_000_000));
+    lines.iter().map(|line| line.to_string().len() + 1 + EVENT_BYTES).sum()
+}
 
 /// What was seen in one invocation.
 #[derive(Default)]
@@ -92,6 +110,13 @@ mod tests {
         let of_prometheus: BTreeSet<_> = types.map(|(name, _)| (Some(name), Some(unit(name)))).collect();
         assert_eq!(of_emf, of_prometheus);
         assert_eq!(of_emf.len(), 10);
+    }
+
+    #[test]
+    fn what_a_line_takes_in_the_log_grows_with_its_messages() {
+        assert!((1000..1300).contains(&log_bytes(1)), "{}", log_bytes(1));
+        // Two values and their commas a message.
+        assert!((8..24).contains(&((log_bytes(10) - log_bytes(1)) / 9)), "{}", log_bytes(10));
     }
 
     #[test]

@@ -18,9 +18,9 @@ use crate::message::{Message, TimeUp};
 use crate::telemetry;
 
 use super::emf::Seen;
-pub use super::records::{Batch, Event, Record, Unnamed, decode};
+pub use super::records::{Batch, RawEvent, Record, Unnamed, decode};
 pub use super::response::{Open, failures};
-use super::settle::Settler;
+use super::settle::FunctionSettler;
 
 /// One function: it lives as long as its execution environment.
 pub struct Function<H> {
@@ -31,7 +31,7 @@ pub struct Function<H> {
     backoff: Backoff,
     unwrap_sns: bool,
     idempotency: Option<Idempotency>,
-    settler: Settler,
+    settler: FunctionSettler,
     journal: Journal,
     metrics: bool,
     /// The last flush of the journal took too long.
@@ -55,7 +55,7 @@ impl<H: Handler> Function<H> {
             backoff: config.backoff,
             unwrap_sns: config.unwrap_sns,
             idempotency: Idempotency::of(&config.idempotency),
-            settler: Settler::new(config),
+            settler: FunctionSettler::new(config),
             journal,
             metrics: config.function.metrics,
             journal_fails: AtomicBool::new(false),
@@ -67,7 +67,7 @@ impl<H: Handler> Function<H> {
     ///
     /// # Errors
     /// [`Unnamed`] if a record has no `messageId`; nothing was handled then, and Lambda keeps the whole batch.
-    pub async fn handle(&self, event: &Event, deadline: SystemTime) -> Result<SqsBatchResponse, Unnamed> {
+    pub async fn handle(&self, event: &RawEvent, deadline: SystemTime) -> Result<SqsBatchResponse, Unnamed> {
         let received = SystemTime::now();
         let batch = decode(event)?;
         let mut open = Open::all(&batch);
@@ -91,6 +91,7 @@ impl<H: Handler> Function<H> {
                 until: Some(Instant::now() + work),
             }),
             waits_for_store: false,
+            last_receive: None,
         };
         limits.ends.at(Instant::now() + work);
         let (events, ended) = mpsc::unbounded_channel();

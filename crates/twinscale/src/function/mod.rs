@@ -7,7 +7,7 @@
 //! It never deletes: Lambda deletes what the response does not name. So the event source mapping needs
 //! `ReportBatchItemFailures`; without it, Lambda would delete the failed ones too.
 
-mod emf;
+pub(crate) mod emf;
 pub(crate) mod invoke;
 mod records;
 mod response;

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::message::{Attribute, AttributeValue, Message};
+use crate::message::{Attribute, AttributeValue, Here, Message};
 
 /// An SQS event whose records are not decoded yet.
 #[derive(Debug, Deserialize)]
-pub struct Event {
+pub struct RawEvent {
     /// The records, as they came.
     #[serde(rename = "Records")]
     pub records: Vec<Box<RawValue>>,
@@ -54,7 +54,7 @@ impl Batch {
 ///
 /// # Errors
 /// [`Unnamed`] if a record has no `messageId`: the function must then fail.
-pub fn decode(event: &Event) -> Result<Batch, Unnamed> {
+pub fn decode(event: &RawEvent) -> Result<Batch, Unnamed> {
     let mut batch = Batch { source_arn: None, records: Vec::with_capacity(event.records.len()) };
     for (place, raw) in event.records.iter().enumerate() {
         let (record, arn) = decode_one(raw, place as u64).ok_or(Unnamed(place))?;
@@ -86,20 +86,25 @@ fn decode_one(raw: &RawValue, key: u64) -> Option<(Record, Option<String>)> {
 
 fn message(id: String, from: SqsMessage) -> Message {
     let mut system = from.attributes;
+    let time = |name: &str| {
+        let millis = system.get(name)?.parse().ok()?;
+        UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+    };
+    let (sent_at, first_received_at) = (time("SentTimestamp"), time("ApproximateFirstReceiveTimestamp"));
+    let receive_count = system.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
+    let mut here = Here::default();
+    here.received_at = first_received_at.filter(|_| receive_count == 1);
     Message {
         id,
         receipt_handle: from.receipt_handle.unwrap_or_default(),
         body: from.body.unwrap_or_default(),
-        receive_count: system.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
-        sent_at: system
-            .get("SentTimestamp")
-            .and_then(|millis| millis.parse().ok())
-            .and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
+        receive_count,
+        sent_at,
         group_id: system.remove("MessageGroupId"),
         deduplication_id: system.remove("MessageDeduplicationId"),
         trace_header: system.remove("AWSTraceHeader"),
         attributes: from.message_attributes.into_iter().map(|(name, value)| (name, attribute(value))).collect(),
-        here: Default::default(),
+        here,
     }
 }
 

@@ -12,27 +12,29 @@ use tokio::time::{Instant, sleep_until};
 use super::emf::Seen;
 use super::response::Open;
 use super::sources::Sources;
-use crate::batch::{Event, GoOn, MaxReceives, Verdict};
-use crate::calls::{self, Answer, Named};
+use crate::batch::{GoOn, MaxReceives, MessageEvent, Verdict};
+use crate::calls::{self, CallAnswer, Named};
 use crate::config::{Backoff, Config};
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
 use crate::message::Message;
-use crate::settle::{Call, Fate, Key, Reply, Settling, Wish};
+use crate::settle::{Call, Fate, Key, LONGEST_LEASE, Reply, Settling, Wish, hidden_for};
 
 /// Events looked at in one turn.
 const EVENTS_A_TURN: usize = 100;
 /// Once all have ended, calls get this long: what is not given back by then comes after its visibility timeout, and every
 /// second is billed.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+/// `MaximumBatchingWindowInSeconds` is no longer: a mapping may hold what it has received for that long.
+const LONGEST_BATCH_WINDOW: Duration = Duration::from_secs(300);
 
-pub(super) struct Settler {
+pub(super) struct FunctionSettler {
     sources: Arc<Sources>,
     backoff: Backoff,
 }
 
 /// A message that a call settles.
-struct Held {
+struct SettledMessage {
     message: Arc<Message>,
     /// Why it is rejected, where it is.
     reason: String,
@@ -40,16 +42,16 @@ struct Held {
 }
 
 /// One invocation's messages that are not settled by the response alone.
-struct Hand<'a> {
+struct UnsettledBatch<'a> {
     settling: Settling,
-    held: HashMap<Key, Held>,
-    calls: JoinSet<Answer>,
+    held: HashMap<Key, SettledMessage>,
+    calls: JoinSet<CallAnswer>,
     began: Instant,
     backoff: Backoff,
     source: (Arc<Sources>, Option<&'a str>),
 }
 
-impl Settler {
+impl FunctionSettler {
     pub(super) fn new(config: &Config) -> Self {
         Self { sources: Arc::new(Sources::new(config)), backoff: config.backoff }
     }
@@ -70,12 +72,12 @@ impl Settler {
     pub(super) async fn settle(
         &self,
         source_arn: Option<&str>,
-        mut events: UnboundedReceiver<Event>,
+        mut events: UnboundedReceiver<MessageEvent>,
         received: SystemTime,
         open: &mut Open<'_>,
         (journal, seen): (&Journal, &mut Seen),
     ) {
-        let mut hand = Hand {
+        let mut hand = UnsettledBatch {
             settling: Settling::of_function(),
             held: HashMap::new(),
             calls: JoinSet::new(),
@@ -100,12 +102,12 @@ impl Settler {
                             seen.ended(message, times, verdict.word());
                         };
                         match event {
-                            Event::Started(message) => drop(started.insert(message.here.key, SystemTime::now())),
-                            Event::Again { message, verdict, behind: _ } => {
+                            MessageEvent::Started(message) => drop(started.insert(message.here.key, SystemTime::now())),
+                            MessageEvent::Again { message, verdict, behind: _ } => {
                                 record(&message, &verdict);
                                 verdict.tell(&message);
                             }
-                            Event::Ended(message, verdict, go_on) => {
+                            MessageEvent::Ended(message, verdict, go_on) => {
                                 record(&message, &verdict);
                                 verdict.tell(&message);
                                 hand.ended(message, verdict, go_on, open);
@@ -129,7 +131,7 @@ impl Settler {
     }
 }
 
-impl Hand<'_> {
+impl UnsettledBatch<'_> {
     fn ended(&mut self, message: Arc<Message>, verdict: Verdict, go_on: Option<GoOn>, open: &mut Open<'_>) {
         let (mut reason, key) = (String::new(), message.here.key);
         let wish = match verdict {
@@ -150,12 +152,16 @@ impl Hand<'_> {
         let now = self.began.elapsed();
         self.settling.hold(key, now);
         self.settling.wish(key, wish, now);
-        self.held.insert(key, Held { message, reason, go_on });
+        self.held.insert(key, SettledMessage { message, reason, go_on });
     }
 
     fn again(&self, message: &Message, after: Option<Duration>) -> Wish {
         let after = after.unwrap_or_else(|| self.backoff.delay(message.attempt(), fastrand::f64()));
-        Wish::GiveBack(rounded_up(after))
+        // Who comes for the first time has told when, unless clocks differ; others may have waited in the mapping for as long as
+        // it gathers.
+        let told = message.here.received_at.and_then(|at| at.elapsed().ok()).filter(|held| *held < LONGEST_LEASE);
+        let held = told.unwrap_or_else(|| self.began.elapsed() + LONGEST_BATCH_WINDOW);
+        Wish::GiveBack(hidden_for(after, held))
     }
 
     /// Makes the calls that are due; says how many messages had another owner.
@@ -203,20 +209,15 @@ impl Hand<'_> {
                 Err(error) => {
                     tracing::warn!(%error, "visibility timeouts stay as they are");
                     let replies = named.iter().map(|named| (named.key, Reply::Refused)).collect();
-                    Answer { kind, replies }
+                    CallAnswer { kind, replies }
                 }
             }
         });
     }
 
-    fn answered(&mut self, answer: &Answer) {
+    fn answered(&mut self, answer: &CallAnswer) {
         let now = self.began.elapsed();
         // Nobody's lease is extended here, so that nobody's is found to be over.
         let _ = self.settling.answered(answer.kind, &answer.replies, now, fastrand::f64());
     }
-}
-
-/// SQS counts in seconds, and a message may not come before its time; 12 hours are the most that it takes.
-fn rounded_up(after: Duration) -> Duration {
-    Duration::from_secs((after.as_secs_f64().ceil() as u64).min(43_200))
 }

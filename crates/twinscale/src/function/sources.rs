@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::batch::MaxReceives;
 use crate::config::Config;
-use crate::queue::{DeadLetters, Kind, Queue, QueueError, Tuning};
+use crate::queue::{DeadLetters, Queue, QueueError, QueueErrorKind, Tuning};
 
 /// A queue that does not tell its redrive policy by then has none, this once.
 const POLICY_WITHIN: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ impl Sources {
         let url_or_name = configured.unwrap_or(name);
         if url_or_name.is_empty() {
             let reason = "the event names no queue: set QUEUE_URL".to_owned();
-            return Err(QueueError { code: "NoQueue".to_owned(), reason, kind: Kind::Refused });
+            return Err(QueueError { code: "NoQueue".to_owned(), reason, kind: QueueErrorKind::Refused });
         }
         let reached = || self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = reached().get(url_or_name) {

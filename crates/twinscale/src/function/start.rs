@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 
-use super::invoke::{Event, Function};
+use super::invoke::{Function, RawEvent};
 use crate::config::{Config, Host};
 use crate::context::{Context, Error};
 use crate::handler::Handler;
@@ -29,7 +29,7 @@ pub fn main_with<H: Handler>(config: Config, handler: impl AsyncFnOnce(&Context)
     };
     let served = runtime.block_on(async {
         let function = make(&context, handler).await?;
-        lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Event>| {
+        lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<RawEvent>| {
             let function = function.clone();
             async move { answer(&function, &event.payload, &event.context).await }
         }))
@@ -53,7 +53,7 @@ pub(crate) async fn make<H: Handler>(
 
 pub(crate) async fn answer<H: Handler>(
     function: &Function<H>,
-    event: &Event,
+    event: &RawEvent,
     context: &lambda_runtime::Context,
 ) -> Result<aws_lambda_events::sqs::SqsBatchResponse, Diagnostic> {
     let answer = function.handle(event, context.deadline()).await;

@@ -1,5 +1,7 @@
 //! The HTTP side, the same on the worker and behind `lambda-http`: hello, `/send`, health, readiness.
 
+mod accept;
+mod idle;
 mod request;
 pub(crate) mod router;
 mod send;

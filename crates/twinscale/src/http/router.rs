@@ -1,37 +1,57 @@
-//! The routes.
+//! The routes: what anybody may call, and what the platform asks.
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
-use crate::config::HttpConfig;
+use crate::config::{Host, HttpConfig};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::shutdown::Health;
+use crate::telemetry;
 
+pub use super::accept::accept;
 pub use super::request::{Refused, read as read_send};
 pub use super::serve::{Bound, bind};
 
-/// A request to `/send` may have so many bytes; Lambda lets fewer through.
+/// The most bytes of a request to `/send`; Lambda lets fewer through.
 const MAX_REQUEST_BYTES: usize = 8 << 20;
 
-/// Answers `GET /`, `/healthz`, `/readyz` and, unless `SEND=off` or there is no queue to send to, `POST /send`.
-pub fn router(config: &HttpConfig, queue: Option<Queue>, health: Health) -> Router {
-    let mut router = Router::new()
-        .route("/", get(async || "Hello from Twinscale\n"))
-        .route("/healthz", get(alive).with_state(health.clone()))
-        .route("/readyz", get(ready).with_state(health.clone()));
+/// Answers `GET /` and, unless `SEND=off` or there is no queue to send to, `POST /send`.
+pub fn public(config: &HttpConfig, queue: Option<Queue>, health: Health, host: Host) -> Router {
+    let mut router = Router::new().route("/", get(async || "Hello from Twinscale\n"));
     if let Some(queue) = queue.filter(|_| config.send) {
-        let (limit, token) = (config.send_limit, config.send_token.as_deref().map(Into::into));
-        let sender = super::send::Sender { queue, health, limit, token };
+        let sender = super::send::Sender::new(queue, health, config, host);
         router = router.route("/send", post(super::send::send).with_state(sender));
     }
+    told(router.layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)), "there is nothing here: try / or /send")
+}
+
+/// Answers `GET /healthz` and `/readyz`.
+pub fn health(health: Health) -> Router {
+    Router::new()
+        .route("/healthz", get(alive).with_state(health.clone()))
+        .route("/readyz", get(ready).with_state(health))
+}
+
+/// Answers `GET /healthz`, `/readyz` and `/metrics` (Prometheus).
+pub fn admin(of: Health, metrics: Arc<Metrics>) -> Router {
+    let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4")];
+    let metrics = get(async move || (content_type, metrics.prometheus() + &telemetry::prometheus()));
+    told(health(of).route("/metrics", metrics), "there is nothing here: try /healthz, /readyz or /metrics")
+}
+
+/// Says what to ask for instead.
+pub(super) fn told(router: Router, nothing_here: &'static str) -> Router {
     router
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .method_not_allowed_fallback(async || wrong(StatusCode::METHOD_NOT_ALLOWED, "use GET, or POST for /send"))
-        .fallback(async || wrong(StatusCode::NOT_FOUND, "there is nothing here: try /, /send, /healthz or /readyz"))
+        .fallback(async move || wrong(StatusCode::NOT_FOUND, nothing_here))
 }
 
 async fn alive(State(health): State<Health>) -> Response {

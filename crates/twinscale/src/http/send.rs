@@ -1,27 +1,36 @@
 //! `POST /send`: puts messages on the queue, in batches of ten and concurrently.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request, State};
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{AUTHORIZATION, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use super::request::{Refused, read};
 use super::router::wrong;
+use crate::config::{Host, HttpConfig};
 use crate::message::{Attribute, AttributeValue};
-use crate::queue::{Kind, MAX_BYTES, Outgoing, Queue, SendReport, attribute_bytes};
+use crate::queue::{MAX_BYTES, Outgoing, Queue, QueueErrorKind, SEND_WITHIN, SendFailure, SendReport, attribute_bytes};
 use crate::shutdown::Health;
 use crate::trace::{self, TRACEPARENT, TraceContext};
 
 /// A client that has not sent its body by then is slow, or holds a connection on purpose.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Requests that are read and sent at once: of the largest, they fit into a pod's memory. Others wait, unread.
+const AT_ONCE: usize = 8;
+
+/// When a request has to be answered, where its host knows: before the deadline of a function.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AnswerBy(pub(super) Instant);
 
 /// What `/send` needs.
 #[derive(Clone)]
@@ -30,14 +39,35 @@ pub(super) struct Sender {
     pub(super) health: Health,
     pub(super) limit: usize,
     pub(super) token: Option<Arc<str>>,
+    /// Whether pages of other sites, in a browser beside this process, are refused.
+    pub(super) own_site: bool,
+    places: Arc<Semaphore>,
+}
+
+impl Sender {
+    pub(super) fn new(queue: Queue, health: Health, config: &HttpConfig, host: Host) -> Self {
+        let token = config.send_token.as_deref().map(Into::into);
+        // Who has the token may call from where they like. Whoever sits in front of a function is asked instead.
+        let own_site = host == Host::Worker && config.send_token.is_none();
+        Self { queue, health, limit: config.send_limit, token, own_site, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
 }
 
 pub(super) async fn send(State(sender): State<Sender>, request: Request<Body>) -> Response {
     if !allowed(request.headers(), sender.token.as_deref()) {
         let mut answer = wrong(StatusCode::UNAUTHORIZED, "send the header 'Authorization: Bearer …' with SEND_TOKEN");
-        answer.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return answer;
     }
+    if let Some(origin) = request.headers().get(ORIGIN).filter(|origin| sender.own_site && !is_own_site(origin)) {
+        let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
+        let advice = "a page of another site may not send: call without a browser, or set a SEND_TOKEN";
+        return wrong(StatusCode::FORBIDDEN, format!("{advice} (Origin: {origin})"));
+    }
+    let by = request.extensions().get::<AnswerBy>().map_or_else(|| Instant::now() + SEND_WITHIN, |by| by.0);
+    let Ok(Ok(_place)) = timeout_at(by, sender.places.clone().acquire_owned()).await else {
+        return wrong(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way: send again later");
+    };
     let caller = caller(request.headers());
     let body = match timeout(BODY_WITHIN, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
@@ -53,7 +83,7 @@ pub(super) async fn send(State(sender): State<Sender>, request: Request<Body>) -
             messages.iter_mut().for_each(|message| carry(message, &context));
             // A task of its own: a client that goes away does not stop a send halfway.
             let queue = sender.queue.clone();
-            match tokio::spawn(async move { queue.send(messages).await }.instrument(span)).await {
+            match tokio::spawn(async move { queue.send_until(by, messages).await }.instrument(span)).await {
                 Ok(report) => answer(&report, &sender.health),
                 Err(_) => wrong(StatusCode::INTERNAL_SERVER_ERROR, "the send was broken off: look at the log"),
             }
@@ -89,27 +119,47 @@ fn allowed(headers: &HeaderMap, token: Option<&str>) -> bool {
     })
 }
 
-/// 200 as soon as one message was taken; 503 where trying again can help, 502 where SQS refused.
+/// Whether a page is of this machine. A name that leads here by DNS alone is not.
+fn is_own_site(origin: &HeaderValue) -> bool {
+    let uri = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
+    uri.as_ref().and_then(Uri::host).is_some_and(|host| {
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+/// 200 as soon as one message was taken; 504 where messages may have been taken, 503 where trying again can help, 502 where
+/// SQS refused.
 fn answer(report: &SendReport, health: &Health) -> Response {
-    let failed: Vec<_> = report
-        .failed
-        .iter()
-        .map(|failure| {
+    let (unknown, failed): (Vec<_>, Vec<_>) =
+        report.failed.iter().partition(|failure| failure.error.may_have_happened());
+    let some_are_unknown = !unknown.is_empty();
+    let told = |failures: Vec<&SendFailure>| {
+        let told = |failure: &SendFailure| {
             let error = &failure.error;
-            json!({ "index": failure.index, "code": error.code, "reason": error.reason, "retryable": error.is_retryable() })
-        })
-        .collect();
-    let mut body = json!({ "accepted": report.accepted, "failed": failed });
+            // What may be in the queue already is no case for a second try.
+            let retryable = error.is_retryable() && !error.may_have_happened();
+            json!({ "index": failure.index, "code": error.code, "reason": error.reason, "retryable": retryable })
+        };
+        failures.into_iter().map(told).collect::<Vec<_>>()
+    };
+    let mut body = json!({ "accepted": report.accepted, "failed": told(failed), "unknown": told(unknown) });
     let first = report.failed.first().map(|failure| &failure.error);
     let status = match first {
         Some(error) if report.accepted == 0 => {
             body["error"] = json!(error.to_string());
             tracing::warn!(code = error.code, reason = error.reason, failed = report.failed.len(), "nothing was sent");
-            if error.is_retryable() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY }
+            if some_are_unknown {
+                StatusCode::GATEWAY_TIMEOUT
+            } else if error.is_retryable() {
+                StatusCode::SERVICE_UNAVAILABLE
+            } else {
+                StatusCode::BAD_GATEWAY
+            }
         }
         _ => StatusCode::OK,
     };
-    if first.is_some_and(|error| error.kind == Kind::Unreachable) {
+    if first.is_some_and(|error| error.kind == QueueErrorKind::Unreachable) {
         health.reached_queue(false);
     }
     (status, axum::Json(body)).into_response()
@@ -135,6 +185,17 @@ mod tests {
             assert_eq!((full.trace_header.as_deref(), full.bytes()), (Some(xray), MAX_BYTES));
         }
         assert_eq!(caller(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_page_of_this_machine_is_told_from_all_others() {
+        let own = |origin: &str| is_own_site(&origin.parse().expect("a header value"));
+        for origin in ["http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:8080", "https://localhost"] {
+            assert!(own(origin), "{origin}");
+        }
+        for origin in ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1.nip.io", ""] {
+            assert!(!own(origin), "{origin}");
+        }
     }
 
     #[test]

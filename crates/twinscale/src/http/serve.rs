@@ -1,5 +1,5 @@
-//! Serves the router on a socket, with the bounds that a server on a network needs: headers in time, connections
-//! counted, and an end.
+//! Serves a router on a socket, with the bounds that a server on a network needs: headers in time, connections counted
+//! and of a limited life, and an end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,20 +9,25 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A client that has not sent its headers by then is dropped; idle connections too.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+use super::accept::accept;
+use super::idle::{Connection, KEPT_FOR};
+
+/// A connection closes after this long: clients that keep one spread over new processes, and one that reads no answer ends.
+const LIFETIME: Duration = Duration::from_secs(300);
+/// A request under way when its connection's life ends gets this long.
+const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Connections served at once; further ones wait in the kernel's queue.
-const CONNECTIONS: usize = 1024;
-/// Requests under way at the end get this long.
-const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+const CONNECTIONS: usize = 512;
 
 /// A socket that listens, not yet served.
 #[derive(Debug)]
@@ -46,45 +51,68 @@ pub async fn bind(addr: SocketAddr, addr_file: Option<&Path>) -> io::Result<Boun
 }
 
 impl Bound {
-    /// Serves until `stop`, then lets requests under way finish, for a moment.
-    pub async fn serve(self, router: Router, stop: CancellationToken) {
-        let (connections, places) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
-        loop {
-            let Ok(place) = places.clone().acquire_owned().await else { break };
-            let accepted = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    let serving = serve_one(stream, router.clone(), stop.clone());
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(place);
-                    });
-                }
-                // Out of file descriptors, most likely: they come back as connections end.
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    sleep(Duration::from_millis(100)).await;
-                }
+    /// Serves until `stop`, then lets requests under way finish, for at most `last_answers`; whether they have.
+    pub async fn serve(self, router: Router, stop: CancellationToken, last_answers: Duration) -> bool {
+        let (connections, places) = (TaskTracker::new(), Arc::new(Semaphore::new(most_connections())));
+        let accepting = async {
+            loop {
+                let Ok(place) = places.clone().acquire_owned().await else { return };
+                let stream = accept(&self.listener).await;
+                let serving = serve_one(stream, router.clone(), stop.clone(), places.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
             }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = accepting => {}
         }
+        drop(self.listener);
         connections.close();
-        let _ = timeout(LAST_ANSWERS_WITHIN, connections.wait()).await;
+        let finished = timeout(last_answers, connections.wait()).await.is_ok();
+        if !finished {
+            tracing::warn!(within = ?last_answers, requests = connections.len(), "requests were cut off");
+        }
+        finished
     }
 }
 
-async fn serve_one(stream: TcpStream, router: Router, stop: CancellationToken) {
+/// Half of the descriptors at most: the other half is for what else the process does.
+fn most_connections() -> usize {
+    let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    usize::try_from(descriptors / 2).map_or(CONNECTIONS, |half| half.clamp(1, CONNECTIONS))
+}
+
+async fn serve_one(stream: TcpStream, router: Router, stop: CancellationToken, places: Arc<Semaphore>) {
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    server.timer(TokioTimer::new()).header_read_timeout(KEPT_FOR);
+    let (watched, router) = (Connection::new(), TowerToHyperService::new(router));
+    let service = service_fn(|request| {
+        watched.asked();
+        let answer = router.call(request);
+        async {
+            let answer = answer.await;
+            watched.answered();
+            answer
+        }
+    });
+    let connection = server.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        () = watched.gives_way(&places) => return tracing::debug!("a connection was closed: nothing was asked on it"),
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
+        }
+        () = sleep(LIFETIME) => {
+            connection.as_mut().graceful_shutdown();
+            match timeout(LAST_ANSWER_WITHIN, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return tracing::debug!("a connection was cut off: its client reads no answer"),
+            }
         }
     };
     if let Err(error) = ended {

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use tokio::sync::OnceCell;
 
-use super::{Claim, Held, StoreError};
+use super::{Claim, HeldKey, StoreError};
 use crate::aws;
 
 /// DynamoDB answers within milliseconds; an attempt that takes longer is made again.
@@ -64,7 +64,7 @@ impl DynamoDb {
     }
 
     /// Writes the claim unless there is an item that still holds; that item then tells who has the key.
-    pub(super) async fn claim(&self, held: Held, now: SystemTime, lease: Duration) -> Result<Claim, StoreError> {
+    pub(super) async fn claim(&self, held: HeldKey, now: SystemTime, lease: Duration) -> Result<Claim, StoreError> {
         let written = self
             .client()
             .await
@@ -99,12 +99,12 @@ impl DynamoDb {
         Ok(Claim::InProgress(rest))
     }
 
-    pub(super) async fn renew(&self, held: &Held, until: SystemTime) -> Result<(), StoreError> {
+    pub(super) async fn renew(&self, held: &HeldKey, until: SystemTime) -> Result<(), StoreError> {
         // Never of what is done: a renewal that arrives late would cut short how long that is remembered.
         self.update(held, "SET until_ms = :ms, expires_at = :s", "holder = :us", until).await
     }
 
-    pub(super) async fn done(&self, held: &Held, until: SystemTime) -> Result<(), StoreError> {
+    pub(super) async fn done(&self, held: &HeldKey, until: SystemTime) -> Result<(), StoreError> {
         let expression = "SET until_ms = :ms, expires_at = :s, done_by = :us REMOVE holder";
         // `done_by`: as in claim, an answer may be lost and the step made again.
         self.update(held, expression, "holder = :us OR done_by = :us", until).await
@@ -112,7 +112,7 @@ impl DynamoDb {
 
     async fn update(
         &self,
-        held: &Held,
+        held: &HeldKey,
         expression: &str,
         condition: &str,
         until: SystemTime,
@@ -136,7 +136,7 @@ impl DynamoDb {
         })
     }
 
-    pub(super) async fn release(&self, held: &Held) -> Result<(), StoreError> {
+    pub(super) async fn release(&self, held: &HeldKey) -> Result<(), StoreError> {
         let call = self.client().await.delete_item().table_name(&self.table).key("id", text(&held.key));
         let call = call.condition_expression("attribute_not_exists(id) OR holder = :us");
         let answer = call.expression_attribute_values(":us", text(held.holder)).send().await;

@@ -7,22 +7,22 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::{Claim, Held, StoreError};
+use super::{Claim, HeldKey, StoreError};
 
-/// Entries that are over are thrown out when there are so many, and then at twice what is left.
+/// Expired entries are dropped when there are this many, and then at twice what is left.
 const FIRST_PRUNE: usize = 10_000;
 
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<Known>);
+pub(super) struct Memory(Mutex<KnownKeys>);
 
 #[derive(Debug, Default)]
-struct Known {
-    keys: HashMap<String, Entry>,
+struct KnownKeys {
+    keys: HashMap<String, KeyState>,
     prune_at: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct KeyState {
     /// `None`: done.
     holder: Option<Uuid>,
     /// Until then the claim holds, or the key is remembered as done.
@@ -30,7 +30,7 @@ struct Entry {
 }
 
 impl Memory {
-    pub(super) fn claim(&self, held: Held, now: SystemTime, lease: Duration) -> Claim {
+    pub(super) fn claim(&self, held: HeldKey, now: SystemTime, lease: Duration) -> Claim {
         let mut known = self.known();
         if let Some(entry) = known.keys.get(&held.key).filter(|entry| entry.until > now) {
             return match entry.holder {
@@ -39,24 +39,24 @@ impl Memory {
             };
         }
         known.prune(now);
-        known.keys.insert(held.key.clone(), Entry { holder: Some(held.holder), until: now + lease });
+        known.keys.insert(held.key.clone(), KeyState { holder: Some(held.holder), until: now + lease });
         Claim::Granted(held)
     }
 
-    pub(super) fn renew(&self, held: &Held, until: SystemTime) -> Result<(), StoreError> {
-        self.set(held, Entry { holder: Some(held.holder), until })
+    pub(super) fn renew(&self, held: &HeldKey, until: SystemTime) -> Result<(), StoreError> {
+        self.set(held, KeyState { holder: Some(held.holder), until })
     }
 
-    pub(super) fn done(&self, held: &Held, until: SystemTime) -> Result<(), StoreError> {
-        self.set(held, Entry { holder: None, until })
+    pub(super) fn done(&self, held: &HeldKey, until: SystemTime) -> Result<(), StoreError> {
+        self.set(held, KeyState { holder: None, until })
     }
 
-    pub(super) fn release(&self, held: &Held) -> Result<(), StoreError> {
-        self.set(held, Entry { holder: None, until: SystemTime::UNIX_EPOCH })
+    pub(super) fn release(&self, held: &HeldKey) -> Result<(), StoreError> {
+        self.set(held, KeyState { holder: None, until: SystemTime::UNIX_EPOCH })
     }
 
     /// As long as nobody else has it, a claim whose lease is over is still good.
-    fn set(&self, held: &Held, entry: Entry) -> Result<(), StoreError> {
+    fn set(&self, held: &HeldKey, entry: KeyState) -> Result<(), StoreError> {
         let mut known = self.known();
         match known.keys.get_mut(&held.key).filter(|known| known.holder == Some(held.holder)) {
             Some(known) => *known = entry,
@@ -65,12 +65,12 @@ impl Memory {
         Ok(())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownKeys> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl KnownKeys {
     fn prune(&mut self, now: SystemTime) {
         if self.keys.len() >= self.prune_at.max(FIRST_PRUNE) {
             self.keys.retain(|_, entry| entry.until > now);

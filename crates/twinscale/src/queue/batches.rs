@@ -1,5 +1,6 @@
 //! The three batch calls. SQS answers them entry by entry, so a call that succeeds may still have failed for some.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{
@@ -7,28 +8,28 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::{StreamExt, stream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::limits::{MAX_ENTRIES, runs};
-use super::{ATTEMPTS, Kind, Outgoing, Queue, QueueError, convert};
+use super::{ATTEMPTS, Outgoing, Queue, QueueError, QueueErrorKind, convert};
 
 /// Batch calls of one [`Queue::send`] that are under way at once.
 const SENDS_AT_ONCE: usize = 16;
 /// Other batch calls that are made side by side.
 const CALLS_AT_ONCE: usize = 16;
-/// Batches not begun by then fail without a try: less than the 30 s that API Gateway waits for an answer.
-const BEGIN_WITHIN: Duration = Duration::from_secs(20);
+/// One [`Queue::send`] takes no longer: less than the 29 s that API Gateway waits for an answer.
+pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(25);
 
 /// What became of messages that were to be sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendReport {
     /// How many SQS took.
     pub accepted: usize,
-    /// Which it did not, in order.
+    /// Which it did not, or did not confirm ([`QueueError::may_have_happened`]), in order.
     pub failed: Vec<SendFailure>,
 }
 
-/// A message that SQS did not take.
+/// A message that SQS did not take, as far as is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendFailure {
     /// Its place among those to be sent.
@@ -41,37 +42,42 @@ pub struct SendFailure {
 type PerEntry = Vec<Result<(), QueueError>>;
 
 impl Queue {
-    /// Sends them, in batches and concurrently; on a FIFO queue one batch after the other, to keep their order. Once
-    /// SQS is out of reach or 20 s have gone by, batches not yet begun fail without a try, so that the answer comes in
-    /// bounded time.
+    /// Sends them, in batches and concurrently; on a FIFO queue one batch after the other, to keep their order. It takes no
+    /// longer than 25 s: see [`Queue::send_until`].
     pub async fn send(&self, messages: Vec<Outgoing>) -> SendReport {
+        self.send_until(Instant::now() + SEND_WITHIN, messages).await
+    }
+
+    /// The same until `deadline`, when calls under way are given up, whose messages may have been taken. From then on, and
+    /// once SQS is out of reach or gives no answer, batches not yet begun fail without a try.
+    pub async fn send_until(&self, deadline: Instant, messages: Vec<Outgoing>) -> SendReport {
         let at_once = if self.is_fifo() { 1 } else { SENDS_AT_ONCE };
         let lengths = runs(messages.iter().map(Outgoing::bytes));
         let mut report = SendReport::default();
         let (mut messages, mut first, mut calls) = (messages.into_iter(), 0, JoinSet::new());
+        let mut under_way = BTreeMap::new();
         // A name is looked up once, not by each batch in its turn.
-        let mut give_up = self.url().await.err();
-        let began = Instant::now();
+        let mut give_up = match timeout_at(deadline, self.url()).await {
+            Ok(found) => found.err(),
+            Err(_) => Some(QueueError::not_begun("SQS did not tell the queue's URL in time")),
+        };
         for length in lengths {
             let batch: Vec<_> = messages.by_ref().take(length).collect();
-            while calls.len() >= at_once {
-                report.take(calls.join_next().await, &mut give_up);
-            }
-            if began.elapsed() > BEGIN_WITHIN && give_up.is_none() {
-                let reason = "SQS is too slow to take so many messages in one go: send fewer".to_owned();
-                give_up = Some(QueueError { code: "Timeout".to_owned(), reason, kind: Kind::Retryable });
+            while calls.len() >= at_once && give_up.is_none() {
+                report.take(deadline, &mut calls, &mut under_way, &mut give_up).await;
             }
             match &give_up {
                 Some(error) => report.add(first, vec![Err(error.clone()); length]),
                 None => {
                     let queue = self.clone();
+                    under_way.insert(first, length);
                     calls.spawn(async move { (first, queue.send_batch(&batch).await) });
                 }
             }
             first += length;
         }
-        while !calls.is_empty() {
-            report.take(calls.join_next().await, &mut give_up);
+        while !under_way.is_empty() {
+            report.take(deadline, &mut calls, &mut under_way, &mut give_up).await;
         }
         report.failed.sort_by_key(|failure| failure.index);
         report
@@ -154,36 +160,51 @@ impl SendReport {
         }
     }
 
-    fn take(
+    /// Waits for the end of one of the calls; at the deadline, gives all up.
+    async fn take(
         &mut self,
-        ended: Option<Result<(usize, PerEntry), tokio::task::JoinError>>,
+        deadline: Instant,
+        calls: &mut JoinSet<(usize, PerEntry)>,
+        under_way: &mut BTreeMap<usize, usize>,
         give_up: &mut Option<QueueError>,
     ) {
-        // A panic in a send is ours to fix, not to count; a cancelled one means that the process is ending.
-        let Some(Ok((first, results))) = ended else { return };
-        if let Some(Err(error)) = results.first().filter(|r| r.as_ref().is_err_and(no_answer)) {
-            *give_up = Some(error.clone());
+        match timeout_at(deadline, calls.join_next()).await {
+            Ok(Some(Ok((first, results)))) => {
+                under_way.remove(&first);
+                if let Some(Err(error)) = results.first().filter(|r| r.as_ref().is_err_and(no_answer)) {
+                    *give_up = Some(error.before_the_call());
+                }
+                self.add(first, results);
+            }
+            // One panicked, which is ours to fix: what it was to send may have been taken, as at the deadline.
+            Ok(None | Some(Err(_))) | Err(_) => {
+                calls.abort_all();
+                *give_up =
+                    Some(QueueError::not_begun("SQS is too slow for this many messages in one request: send fewer"));
+                for (first, length) in std::mem::take(under_way) {
+                    self.add(first, vec![Err(QueueError::too_late(SEND_WITHIN)); length]);
+                }
+            }
         }
-        self.add(first, results);
     }
 }
 
 /// Whether SQS was out of reach, or did not answer at all.
 fn no_answer(error: &QueueError) -> bool {
     match error.kind {
-        Kind::Unreachable => true,
-        Kind::Unconfirmed => *error != QueueError::unnamed(),
-        Kind::Retryable | Kind::Denied | Kind::Refused => false,
+        QueueErrorKind::Unreachable => true,
+        QueueErrorKind::Unconfirmed => *error != QueueError::unnamed(),
+        QueueErrorKind::Retryable | QueueErrorKind::Denied | QueueErrorKind::Refused => false,
     }
 }
 
-/// What a batch call that succeeded says of its entries. Whom it names nowhere is not confirmed.
+/// What a batch call that succeeded says of its entries. An entry that it names nowhere is not confirmed.
 struct Answered {
     confirmed: Vec<String>,
     failed: Vec<BatchResultErrorEntry>,
 }
 
-/// Ten entries a call, [`CALLS_AT_ONCE`] calls side by side; the outcomes in the order of the entries.
+/// Ten entries per call, [`CALLS_AT_ONCE`] calls side by side; the outcomes in the order of the entries.
 async fn in_batches<'a, T, F: Future<Output = PerEntry>>(entries: &'a [T], call: impl Fn(&'a [T]) -> F) -> PerEntry {
     let calls: Vec<F> = entries.chunks(MAX_ENTRIES).map(call).collect();
     stream::iter(calls).buffered(CALLS_AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten().collect()

@@ -23,13 +23,14 @@ pub(super) fn wanted_system_attributes() -> Vec<System> {
     ]
 }
 
-pub(super) fn message(from: SqsMessage) -> Message {
+/// A message as SQS has handed it out; the name of what it lacks, if it is none that can be handled and settled.
+pub(super) fn message(from: SqsMessage) -> Result<Message, &'static str> {
     let mut system = from.attributes.unwrap_or_default();
     let sent_at = system.get(&System::SentTimestamp).and_then(|millis| millis.parse().ok());
-    Message {
-        id: from.message_id.unwrap_or_default(),
-        receipt_handle: from.receipt_handle.unwrap_or_default(),
-        body: from.body.unwrap_or_default(),
+    Ok(Message {
+        id: from.message_id.ok_or("MessageId")?,
+        receipt_handle: from.receipt_handle.ok_or("ReceiptHandle")?,
+        body: from.body.ok_or("Body")?,
         receive_count: system.get(&System::ApproximateReceiveCount).and_then(|count| count.parse().ok()).unwrap_or(1),
         sent_at: sent_at.map(|millis| UNIX_EPOCH + Duration::from_millis(millis)),
         group_id: system.remove(&System::MessageGroupId),
@@ -42,7 +43,7 @@ pub(super) fn message(from: SqsMessage) -> Message {
             .map(|(name, value)| (name, attribute(value)))
             .collect(),
         here: Default::default(),
-    }
+    })
 }
 
 fn attribute(from: MessageAttributeValue) -> Attribute {

@@ -47,7 +47,16 @@ impl DeadLetters {
     async fn queue(&self) -> Result<&Queue, QueueError> {
         let find = || async {
             if let Some(configured) = &self.configured {
-                return Ok(self.source.other(configured));
+                let queue = self.source.other(configured);
+                if queue.is_fifo() != self.source.is_fifo() {
+                    let wrong = format!(
+                        "DLQ_URL={configured} is not of the kind of {}: write a {} queue",
+                        self.source.name(),
+                        if self.source.is_fifo() { "FIFO" } else { "standard" }
+                    );
+                    return Err(QueueError::refused("DeadLetterQueueOfOtherKind", wrong));
+                }
+                return Ok(queue);
             }
             let advice = "a message was rejected, and there is nowhere to send it: set DLQ_URL, or give the queue a \
                           redrive policy";

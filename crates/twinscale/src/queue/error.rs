@@ -12,12 +12,12 @@ pub struct QueueError {
     /// AWS's message, or that of the connection.
     pub reason: String,
     /// What can be done about it.
-    pub kind: Kind,
+    pub kind: QueueErrorKind,
 }
 
 /// What can be done about a [`QueueError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum QueueErrorKind {
     /// No connection: the call had no effect.
     Unreachable,
     /// No answer, half of one, or one that does not name the entry: the call may have had its effect.
@@ -30,7 +30,7 @@ pub enum Kind {
     Refused,
 }
 
-impl Kind {
+impl QueueErrorKind {
     fn advice(self) -> &'static str {
         match self {
             Self::Unreachable => "SQS is out of reach: check AWS_ENDPOINT_URL, AWS_REGION and the network: ",
@@ -45,51 +45,67 @@ impl QueueError {
     /// Whether the same call may succeed later without anybody's help.
     pub fn is_retryable(&self) -> bool {
         match self.kind {
-            Kind::Unreachable | Kind::Unconfirmed | Kind::Retryable => true,
-            Kind::Denied | Kind::Refused => false,
+            QueueErrorKind::Unreachable | QueueErrorKind::Unconfirmed | QueueErrorKind::Retryable => true,
+            QueueErrorKind::Denied | QueueErrorKind::Refused => false,
         }
     }
 
     /// Whether what is wrong can pass, by itself or by a repair: whoever holds a lease keeps it and tries again.
     pub fn can_pass(&self) -> bool {
-        self.kind != Kind::Refused
+        self.kind != QueueErrorKind::Refused
     }
 
     /// Whether the call may have had its effect though it failed.
     pub fn may_have_happened(&self) -> bool {
-        self.kind == Kind::Unconfirmed
+        self.kind == QueueErrorKind::Unconfirmed
     }
 
     /// Whether the message has another owner by now, is deleted, or has used up its 12 hours: the lease is lost.
     pub fn lost_lease(&self) -> bool {
-        self.kind == Kind::Refused
+        self.kind == QueueErrorKind::Refused
             && (self.code.contains("NotInflight")
                 || self.code.contains("ReceiptHandleIsInvalid")
                 || self.code.contains("InvalidParameterValue"))
     }
 
     pub(super) fn refused(code: &str, reason: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), reason: reason.into(), kind: Kind::Refused }
+        Self { code: code.to_owned(), reason: reason.into(), kind: QueueErrorKind::Refused }
     }
 
     /// An answer of success that says nothing about an entry.
     pub(super) fn unnamed() -> Self {
         let reason = "the answer does not name this entry".to_owned();
-        Self { code: "NotConfirmed".to_owned(), reason, kind: Kind::Unconfirmed }
+        Self { code: "NotConfirmed".to_owned(), reason, kind: QueueErrorKind::Unconfirmed }
+    }
+
+    /// A call that was never made.
+    pub(super) fn not_begun(reason: &str) -> Self {
+        Self { code: "NotBegun".to_owned(), reason: reason.to_owned(), kind: QueueErrorKind::Retryable }
+    }
+
+    /// What this error is for a call that was not made because of it: the same, but that nothing can have happened.
+    pub(super) fn before_the_call(&self) -> Self {
+        match self.kind {
+            QueueErrorKind::Unconfirmed => Self { kind: QueueErrorKind::Retryable, ..self.clone() },
+            QueueErrorKind::Unreachable
+            | QueueErrorKind::Retryable
+            | QueueErrorKind::Denied
+            | QueueErrorKind::Refused => self.clone(),
+        }
     }
 
     /// A call that was given up.
     pub(crate) fn too_late(limit: std::time::Duration) -> Self {
         let reason = format!("there was no answer within {limit:?}");
-        Self { code: "Timeout".to_owned(), reason, kind: Kind::Unconfirmed }
+        Self { code: "Timeout".to_owned(), reason, kind: QueueErrorKind::Unconfirmed }
     }
 
     pub(super) fn of_entry(entry: &BatchResultErrorEntry) -> Self {
         let code = short(entry.code());
         let kind = match entry.sender_fault() {
-            _ if is_denial(&code) => Kind::Denied,
-            true => Kind::Refused,
-            false => Kind::Retryable,
+            _ if is_denial(&code) => QueueErrorKind::Denied,
+            true => QueueErrorKind::Refused,
+            false => QueueErrorKind::Retryable,
         };
         Self { code, reason: entry.message().unwrap_or_default().to_owned(), kind }
     }
@@ -99,22 +115,24 @@ impl QueueError {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let kind = match &error {
-            SdkError::DispatchFailure(_) if never_connected(&error) => Kind::Unreachable,
-            SdkError::DispatchFailure(_) if error.code().is_none() && no_credentials(&error) => Kind::Denied,
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Kind::Unconfirmed,
+            SdkError::DispatchFailure(_) if never_connected(&error) => QueueErrorKind::Unreachable,
+            SdkError::DispatchFailure(_) if error.code().is_none() && no_credentials(&error) => QueueErrorKind::Denied,
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
+                QueueErrorKind::Unconfirmed
+            }
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or_default();
                 let status = service.raw().status().as_u16();
                 let busy = code.contains("Throttl") || code.contains("OverLimit");
                 if status >= 500 || status == 429 || status == 408 || busy {
-                    Kind::Retryable
+                    QueueErrorKind::Retryable
                 } else if status == 401 || status == 403 || is_denial(code) {
-                    Kind::Denied
+                    QueueErrorKind::Denied
                 } else {
-                    Kind::Refused
+                    QueueErrorKind::Refused
                 }
             }
-            _ => Kind::Refused,
+            _ => QueueErrorKind::Refused,
         };
         let code = error.code().map_or_else(|| default_code(&error).to_owned(), short);
         let reason = error.message().map_or_else(|| chain(&error), str::to_owned);

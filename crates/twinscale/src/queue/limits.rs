@@ -4,7 +4,7 @@ use crate::message::{Attribute, AttributeValue};
 
 use super::Outgoing;
 
-/// A message, and a batch of them, may have so many bytes (256 KiB before 2025).
+/// The most bytes of a message, and of a batch (256 KiB before 2025).
 pub const MAX_BYTES: usize = 1 << 20;
 /// Entries of a batch call.
 pub const MAX_ENTRIES: usize = 10;

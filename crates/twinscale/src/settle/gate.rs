@@ -71,7 +71,7 @@ impl Gate {
     }
 }
 
-/// How long to wait after so many failures, drawn by `chance` in 0..1 from the upper half of a range that doubles.
+/// How long to wait after this many failures, drawn by `chance` in 0..1 from the upper half of a range that doubles.
 pub(super) fn wait(failures: u32, chance: f64) -> Duration {
     let most = FIRST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
     most.mul_f64(0.5 + chance / 2.0)

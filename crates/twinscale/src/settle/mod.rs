@@ -23,9 +23,16 @@ use gate::{Gate, wait};
 pub(crate) type Key = u64;
 
 /// SQS lets nobody hold a message for longer, extensions included.
-const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3600);
+pub(crate) const LONGEST_LEASE: Duration = Duration::from_secs(12 * 3600);
 /// Entries of a call.
 const MAX_ENTRIES: usize = 10;
+
+/// For how long a message is hidden that shall come again `after`, and has been held for so long: SQS counts in whole seconds,
+/// and in 12 hours from the receive.
+pub(crate) fn hidden_for(after: Duration, held: Duration) -> Duration {
+    let most = LONGEST_LEASE.saturating_sub(held + Duration::from_secs(1));
+    Duration::from_secs(after.min(most).as_secs_f64().ceil() as u64)
+}
 
 /// What shall become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +48,14 @@ pub(crate) enum Wish {
 /// A batch call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
-    pub(crate) kind: Kind,
-    /// Whom it names, and for how long each shall be invisible where that is what it changes.
+    pub(crate) kind: CallKind,
+    /// The messages it names, and how long each becomes invisible where the call changes that.
     pub(crate) entries: Vec<(Key, Duration)>,
 }
 
 /// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum CallKind {
     Delete,
     GiveBack,
     DeadLetter,
@@ -93,7 +100,7 @@ pub(crate) struct Heartbeat {
 }
 
 #[derive(Debug)]
-struct Held {
+struct Lease {
     received: Duration,
     /// The next extension is due.
     extend_at: Duration,
@@ -102,7 +109,7 @@ struct Held {
     /// It is being extended, to then.
     extending: Option<Duration>,
     lost: bool,
-    state: State,
+    state: LeaseState,
     /// It waits in the list of its wish.
     listed: bool,
     /// Failures of its own, inside calls that succeeded for others.
@@ -110,7 +117,7 @@ struct Held {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum LeaseState {
     Handling,
     Waiting(Wish),
     Calling(Wish),
@@ -123,7 +130,7 @@ pub(crate) struct Settling {
     linger: Duration,
     /// Lambda deletes for its functions.
     deletes: bool,
-    held: HashMap<Key, Held>,
+    held: HashMap<Key, Lease>,
     to_delete: VecDeque<Key>,
     to_give_back: VecDeque<Key>,
     to_dead_letters: VecDeque<Key>,
@@ -166,8 +173,8 @@ impl Settling {
             (extend_at, visible_at) = (now + heartbeat.old_enough(), now + heartbeat.visibility);
             self.next_look.get_or_insert(now + heartbeat.look_every());
         }
-        let (extending, lost, state, listed, failures) = (None, false, State::Handling, false, 0);
-        let held = Held { received: now, extend_at, visible_at, extending, lost, state, listed, failures };
+        let (extending, lost, state, listed, failures) = (None, false, LeaseState::Handling, false, 0);
+        let held = Lease { received: now, extend_at, visible_at, extending, lost, state, listed, failures };
         self.held.insert(key, held);
     }
 
@@ -178,7 +185,7 @@ impl Settling {
 
     /// How many messages are handled and wait for their call, or for its answer.
     pub(crate) fn unsettled(&self) -> usize {
-        self.held.values().filter(|held| held.state != State::Handling).count()
+        self.held.values().filter(|held| held.state != LeaseState::Handling).count()
     }
 
     /// For how long it has been held.
@@ -204,11 +211,11 @@ impl Settling {
 
     /// The message was handled. Nothing is done about one that another owner has, or may have.
     pub(crate) fn wish(&mut self, key: Key, wish: Wish, now: Duration) {
-        let Some(held) = self.held.get_mut(&key).filter(|held| held.state == State::Handling) else { return };
+        let Some(held) = self.held.get_mut(&key).filter(|held| held.state == LeaseState::Handling) else { return };
         if held.lost {
             return self.end(key, Fate::Lost);
         }
-        held.state = State::Waiting(wish);
+        held.state = LeaseState::Waiting(wish);
         self.list(key, now);
     }
 
@@ -226,7 +233,7 @@ impl Settling {
     /// Lets it wait for its call. One that is being extended is not given back at the same time: the two could race.
     fn list(&mut self, key: Key, now: Duration) {
         let Some(held) = self.held.get_mut(&key).filter(|held| !held.listed) else { return };
-        let State::Waiting(wish) = held.state else { return };
+        let LeaseState::Waiting(wish) = held.state else { return };
         match wish {
             Wish::GiveBack(_) if held.extending.is_some() => return,
             Wish::GiveBack(_) => self.to_give_back.push_back(key),
@@ -261,10 +268,10 @@ impl Settling {
         due.into_iter().for_each(|(_, key)| self.list(key, now));
         let (mut calls, over) = self.extensions(now);
         while !self.to_dead_letters.is_empty() {
-            self.begin(Kind::DeadLetter, &mut calls);
+            self.begin(CallKind::DeadLetter, &mut calls);
         }
         while !self.to_give_back.is_empty() && self.gate.enter(now) {
-            if !self.begin(Kind::GiveBack, &mut calls) {
+            if !self.begin(CallKind::GiveBack, &mut calls) {
                 self.gate.leave();
             }
         }
@@ -272,7 +279,7 @@ impl Settling {
         while (self.to_delete.len() >= MAX_ENTRIES || (due(self.delete_due) && !self.to_delete.is_empty()))
             && self.gate.enter(now)
         {
-            if !self.begin(Kind::Delete, &mut calls) {
+            if !self.begin(CallKind::Delete, &mut calls) {
                 self.gate.leave();
             }
         }
@@ -283,18 +290,18 @@ impl Settling {
     }
 
     /// Begins a call with the first ten that wait for it; false if none of them is left to be named.
-    fn begin(&mut self, kind: Kind, calls: &mut Vec<Call>) -> bool {
+    fn begin(&mut self, kind: CallKind, calls: &mut Vec<Call>) -> bool {
         let list = match kind {
-            Kind::Delete => &mut self.to_delete,
-            Kind::GiveBack => &mut self.to_give_back,
-            Kind::DeadLetter | Kind::Extend => &mut self.to_dead_letters,
+            CallKind::Delete => &mut self.to_delete,
+            CallKind::GiveBack => &mut self.to_give_back,
+            CallKind::DeadLetter | CallKind::Extend => &mut self.to_dead_letters,
         };
         let keys: Vec<_> = list.drain(..list.len().min(MAX_ENTRIES)).collect();
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
             let Some(held) = self.held.get_mut(&key) else { continue };
             held.listed = false;
-            let State::Waiting(wish) = held.state else { continue };
+            let LeaseState::Waiting(wish) = held.state else { continue };
             let hidden = match wish {
                 // A delete does no harm where another owner has it, and spares the next one the work.
                 Wish::Delete => Duration::ZERO,
@@ -306,7 +313,7 @@ impl Settling {
                 Wish::GiveBack(after) => after,
                 Wish::DeadLetter => Duration::ZERO,
             };
-            held.state = State::Calling(wish);
+            held.state = LeaseState::Calling(wish);
             entries.push((key, hidden));
         }
         let any = !entries.is_empty();
@@ -331,7 +338,7 @@ impl Settling {
             next_look = next_look.min(held.visible_at);
             let left = LONGEST_LEASE.saturating_sub(now - held.received);
             let wanted = heartbeat.visibility.min(Duration::from_secs(left.as_secs()));
-            let given_back = matches!(held.state, State::Calling(Wish::GiveBack(_)));
+            let given_back = matches!(held.state, LeaseState::Calling(Wish::GiveBack(_)));
             if held.extending.is_none() && !given_back && held.extend_at <= now && held.visible_at < now + wanted {
                 held.extending = Some(now + wanted);
                 held.extend_at = now + heartbeat.old_enough();
@@ -341,15 +348,21 @@ impl Settling {
         self.next_look = (!self.held.is_empty()).then_some(next_look);
         due.sort_unstable();
         over.sort_unstable();
-        let calls = due.chunks(MAX_ENTRIES).map(|entries| Call { kind: Kind::Extend, entries: entries.to_vec() });
+        let calls = due.chunks(MAX_ENTRIES).map(|entries| Call { kind: CallKind::Extend, entries: entries.to_vec() });
         (calls.collect(), over)
     }
 
     /// A call was answered. Gives the messages whose handlers have to stop, since others have them.
-    pub(crate) fn answered(&mut self, kind: Kind, replies: &[(Key, Reply)], now: Duration, chance: f64) -> Vec<Key> {
+    pub(crate) fn answered(
+        &mut self,
+        kind: CallKind,
+        replies: &[(Key, Reply)],
+        now: Duration,
+        chance: f64,
+    ) -> Vec<Key> {
         match kind {
-            Kind::Extend => self.extended(replies, now),
-            Kind::Delete | Kind::GiveBack => {
+            CallKind::Extend => self.extended(replies, now),
+            CallKind::Delete | CallKind::GiveBack => {
                 let any = replies.iter().any(|(_, reply)| *reply != Reply::Failed);
                 if any {
                     self.gate.succeeded()
@@ -359,7 +372,7 @@ impl Settling {
                 replies.iter().for_each(|(key, reply)| self.replied(*key, *reply, any, now, chance));
                 Vec::new()
             }
-            Kind::DeadLetter => {
+            CallKind::DeadLetter => {
                 replies.iter().for_each(|(key, reply)| self.taken(*key, *reply, now));
                 Vec::new()
             }
@@ -368,13 +381,17 @@ impl Settling {
 
     fn replied(&mut self, key: Key, reply: Reply, others_succeeded: bool, now: Duration, chance: f64) {
         let Some(held) = self.held.get_mut(&key) else { return };
-        let State::Calling(wish) = held.state else { return };
+        let LeaseState::Calling(wish) = held.state else { return };
         match reply {
             Reply::Confirmed => self.end(key, Fate::Settled),
             Reply::Lost => self.end(key, Fate::Lost),
             Reply::Refused => self.end(key, Fate::Unsettled),
             Reply::Failed => {
-                held.state = State::Waiting(wish);
+                held.state = LeaseState::Waiting(wish);
+                // It could not be extended while it was given back: that comes first now.
+                if held.extend_at <= now {
+                    self.next_look = Some(now);
+                }
                 if others_succeeded {
                     self.again.push((now + wait(held.failures, chance), key));
                     held.failures += 1;
@@ -386,10 +403,11 @@ impl Settling {
     }
 
     fn taken(&mut self, key: Key, reply: Reply, now: Duration) {
-        let Some(held) = self.held.get_mut(&key).filter(|held| held.state == State::Calling(Wish::DeadLetter)) else {
+        let Some(held) = self.held.get_mut(&key).filter(|held| held.state == LeaseState::Calling(Wish::DeadLetter))
+        else {
             return;
         };
-        held.state = State::Handling;
+        held.state = LeaseState::Handling;
         match reply {
             Reply::Confirmed if self.deletes => {
                 // Whoever has it now would make a dead letter of it too.
@@ -408,9 +426,10 @@ impl Settling {
             let Some(held) = self.held.get_mut(key) else { continue };
             let Some(to) = held.extending.take() else { continue };
             match reply {
-                Reply::Confirmed => held.visible_at = to,
+                Reply::Confirmed if now < held.visible_at => held.visible_at = to,
                 Reply::Failed => held.extend_at = now,
-                Reply::Lost | Reply::Refused => {
+                // SQS extends a lease that is over too, though another owner may have the message by then.
+                Reply::Confirmed | Reply::Lost | Reply::Refused => {
                     held.lost = true;
                     over.push(*key);
                 }

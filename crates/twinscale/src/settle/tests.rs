@@ -17,8 +17,8 @@ struct Play {
     now: Duration,
     /// Calls that are not answered yet, and when they were made.
     under_way: Vec<(Duration, Call)>,
-    /// Whom SQS confirmed, by what.
-    confirmed: BTreeMap<Key, Kind>,
+    /// The messages that SQS confirmed, and the call that did it.
+    confirmed: BTreeMap<Key, CallKind>,
     fates: BTreeMap<Key, Vec<Fate>>,
     over: BTreeSet<Key>,
     /// When settle calls began.
@@ -55,18 +55,18 @@ impl Play {
         self.over.extend(over);
         for call in calls {
             assert!((1..=10).contains(&call.entries.len()));
-            if call.kind != Kind::Extend {
+            if call.kind != CallKind::Extend {
                 self.begun.push(self.now);
                 for (key, _) in &call.entries {
                     let again = self.confirmed.get(key);
-                    let goes_on = again == Some(&Kind::DeadLetter) && call.kind == Kind::Delete;
+                    let goes_on = again == Some(&CallKind::DeadLetter) && call.kind == CallKind::Delete;
                     assert!(again.is_none() || goes_on, "{key} is settled twice: {again:?}, then {:?}", call.kind);
-                    let other = self.under_way.iter().any(|(_, c)| c.kind != Kind::Extend && names(c, *key));
+                    let other = self.under_way.iter().any(|(_, c)| c.kind != CallKind::Extend && names(c, *key));
                     assert!(!other, "{key} is in two calls at once");
                 }
             }
             for (key, _) in &call.entries {
-                let back = |c: &Call| c.kind == Kind::GiveBack || call.kind == Kind::GiveBack;
+                let back = |c: &Call| c.kind == CallKind::GiveBack || call.kind == CallKind::GiveBack;
                 let races = self.under_way.iter().any(|(_, c)| back(c) && names(c, *key));
                 assert!(!races, "{key} is given back and extended at once");
             }
@@ -75,7 +75,7 @@ impl Play {
         for (key, fate) in self.settling.fates() {
             match fate {
                 Fate::Settled => assert!(self.confirmed.contains_key(&key), "{key} was not confirmed"),
-                Fate::Taken => assert_eq!(self.confirmed.get(&key), Some(&Kind::DeadLetter), "{key}"),
+                Fate::Taken => assert_eq!(self.confirmed.get(&key), Some(&CallKind::DeadLetter), "{key}"),
                 Fate::NotTaken => {
                     self.settling.wish(key, Wish::GiveBack(secs(1.0)), self.now);
                     self.turn();
@@ -90,7 +90,7 @@ impl Play {
     fn answer(&mut self, nth: usize, mut reply: impl FnMut(Key) -> Reply) {
         let (_, call) = self.under_way.remove(nth);
         let replies: Vec<_> = call.entries.iter().map(|(key, _)| (*key, reply(*key))).collect();
-        if call.kind != Kind::Extend {
+        if call.kind != CallKind::Extend {
             for (key, _) in replies.iter().filter(|(_, reply)| *reply == Reply::Confirmed) {
                 self.confirmed.insert(*key, call.kind);
             }
@@ -100,7 +100,7 @@ impl Play {
     }
 
     /// Lets time pass, from one due moment to the next; each call is answered `late` after it was made.
-    fn run(&mut self, time: Duration, late: Duration, mut reply: impl FnMut(Kind, Key) -> Reply) {
+    fn run(&mut self, time: Duration, late: Duration, mut reply: impl FnMut(CallKind, Key) -> Reply) {
         let end = self.now + time;
         self.turn();
         loop {
@@ -150,9 +150,13 @@ fn while_deletes_fail_few_calls_are_made_nothing_more_is_received_and_every_leas
     for late in [0.0, 0.05, 5.0] {
         let mut play = Play::worker();
         play.handled(0..400, Wish::Delete);
-        play.run(secs(1.0), secs(late), |kind, _| if kind == Kind::Extend { Reply::Confirmed } else { Reply::Failed });
+        play.run(
+            secs(1.0),
+            secs(late),
+            |kind, _| if kind == CallKind::Extend { Reply::Confirmed } else { Reply::Failed },
+        );
         let at_first = play.begun.len();
-        let failing = |kind, _| if kind == Kind::Extend { Reply::Confirmed } else { Reply::Failed };
+        let failing = |kind, _| if kind == CallKind::Extend { Reply::Confirmed } else { Reply::Failed };
         play.run(secs(300.0), secs(late), failing);
         assert!(play.settling.is_failing() && play.settling.keeps_failing());
         assert!(play.begun.len() - at_first <= 80, "{} calls in 300 s", play.begun.len() - at_first);
@@ -178,11 +182,11 @@ fn an_entry_that_fails_among_others_waits_alone_and_longer_each_time() {
 fn a_dead_letter_is_deleted_once_it_was_taken_and_given_back_if_it_was_not() {
     let mut play = Play::worker();
     play.handled(0..2, Wish::DeadLetter);
-    let taken = |kind, key| if kind == Kind::DeadLetter && key == 1 { Reply::Failed } else { Reply::Confirmed };
+    let taken = |kind, key| if kind == CallKind::DeadLetter && key == 1 { Reply::Failed } else { Reply::Confirmed };
     play.run(secs(10.0), secs(0.1), taken);
     assert_eq!(play.fates[&0], [Fate::Taken, Fate::Settled]);
     assert_eq!(play.fates[&1], [Fate::NotTaken, Fate::Settled]);
-    assert_eq!((play.confirmed[&0], play.confirmed[&1]), (Kind::Delete, Kind::GiveBack));
+    assert_eq!((play.confirmed[&0], play.confirmed[&1]), (CallKind::Delete, CallKind::GiveBack));
 }
 
 #[test]
@@ -231,6 +235,21 @@ fn a_lost_lease_stops_its_handler_and_a_late_answer_changes_nothing() {
     assert_eq!(play.settling.fates(), [(1, Fate::Lost)]);
 }
 
+/// AWS accepts ChangeMessageVisibility with a handle that has expired, and with one that was superseded.
+#[test]
+fn an_extension_that_is_confirmed_when_the_lease_is_over_does_not_bring_it_back() {
+    let mut play = Play::worker();
+    play.settling.hold(1, play.now);
+    play.now = HEARTBEAT.every;
+    play.turn();
+    assert_eq!(play.under_way.len(), 1);
+    play.now = HEARTBEAT.visibility;
+    play.answer(0, |_| Reply::Confirmed);
+    assert_eq!(play.over, [1].into(), "the answer comes before the next look");
+    play.settling.wish(1, Wish::GiveBack(Duration::ZERO), play.now);
+    assert_eq!(play.settling.fates(), [(1, Fate::Lost)]);
+}
+
 #[test]
 fn nothing_is_held_for_more_than_twelve_hours() {
     let mut play = Play::worker();
@@ -245,6 +264,16 @@ fn nothing_is_held_for_more_than_twelve_hours() {
         }
     }
     assert!(longest <= LONGEST_LEASE && play.now == longest, "{longest:?}");
+}
+
+#[test]
+fn what_comes_again_is_hidden_for_no_longer_than_is_left_of_twelve_hours() {
+    let hour = |hours: u64| Duration::from_secs(3600 * hours);
+    assert_eq!(hidden_for(Duration::from_millis(900), secs(5.0)), secs(1.0), "rounded up");
+    assert_eq!(hidden_for(Duration::ZERO, hour(1)), Duration::ZERO);
+    assert_eq!(hidden_for(hour(12), secs(600.0)), hour(12) - secs(601.0));
+    assert!(hidden_for(hour(12), secs(600.4)) + secs(600.4) < hour(12), "the part of a second too");
+    assert_eq!(hidden_for(hour(2), hour(13)), Duration::ZERO);
 }
 
 /// What may happen next.
@@ -277,6 +306,18 @@ fn drawn(reply: u8) -> Reply {
         4..=7 => Reply::Failed,
         8 => Reply::Lost,
         _ => Reply::Refused,
+    }
+}
+
+/// Each look for leases to extend found it in a call, until its lease was over.
+#[test]
+fn a_give_back_that_fails_slowly_keeps_its_lease() {
+    for late in (4_000..5_000).step_by(7).chain([4_469]) {
+        let mut play = Play::worker();
+        play.handled(0..1, Wish::GiveBack(Duration::ZERO));
+        let failing = |kind, _| if kind == CallKind::Extend { Reply::Confirmed } else { Reply::Failed };
+        play.run(secs(600.0), Duration::from_millis(late), failing);
+        assert!(play.over.is_empty() && play.settling.len() == 1, "answers after {late} ms");
     }
 }
 
@@ -331,7 +372,7 @@ proptest! {
         let mut play = Play::worker();
         let wish = if back { Wish::GiveBack(Duration::ZERO) } else { Wish::Delete };
         play.handled(0..waiting, wish);
-        let failing = |kind, _| if kind == Kind::Extend { Reply::Confirmed } else { Reply::Failed };
+        let failing = |kind, _| if kind == CallKind::Extend { Reply::Confirmed } else { Reply::Failed };
         play.run(secs(10.0), Duration::from_millis(late), failing);
         // The first failure ends what was begun side by side.
         let first = play.begun.len().min(64);

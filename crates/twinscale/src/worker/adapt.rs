@@ -11,7 +11,7 @@ use std::time::Duration;
 const WINDOW: u32 = 10;
 /// A window with a larger share of failures is a bad one.
 const FAILURES: f64 = 0.1;
-/// A window whose mean is so many times the best mean is a bad one.
+/// A window is bad when its mean is this many times the best mean.
 const SLOWER: f64 = 2.0;
 /// What is left of the limit after a bad window.
 const DECREASE: f64 = 0.8;

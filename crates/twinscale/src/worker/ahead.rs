@@ -9,7 +9,7 @@ const MOST: usize = 100;
 /// The shortest receive counts for so much longer with each further one: a long poll that had to wait says nothing of
 /// the distance, and a queue that has come to be further away is learned.
 const FORGET: f64 = 1.05;
-/// Handlers that weigh as much as all that ended before them.
+/// The number of handlers that weigh as much as all that ended before them.
 const HALF: f64 = 20.0;
 
 /// What is held ahead of the handlers.

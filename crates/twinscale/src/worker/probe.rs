@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a worker has to know of its queue.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct QueueFacts {
     /// The visibility timeout that messages are received with.
     pub(super) visibility: Duration,
     /// `maxReceiveCount`; `None`: there is no redrive policy, or it cannot be read.
@@ -37,7 +37,7 @@ pub(super) async fn ask(
     health: &Health,
     drain: &CancellationToken,
     patience: Option<Duration>,
-) -> Result<Known, Ending> {
+) -> Result<QueueFacts, Ending> {
     let (mut pace, began) = (Pace::new(1), Instant::now());
     health.reached_queue(false);
     loop {
@@ -52,13 +52,13 @@ pub(super) async fn ask(
             Ok(about) => {
                 health.reached_queue(true);
                 let visibility = configured.unwrap_or(about.visibility);
-                return Ok(Known { visibility, max_receives: about.max_receives });
+                return Ok(QueueFacts { visibility, max_receives: about.max_receives });
             }
             Err(error) if !error.is_retryable() => {
                 tracing::warn!(%error, "the queue does not tell its visibility timeout and its redrive policy: allow \
                     sqs:GetQueueAttributes, or set VISIBILITY_TIMEOUT_SECS; 30 s are assumed otherwise");
                 let visibility = configured.unwrap_or(DEFAULT_VISIBILITY);
-                return Ok(Known { visibility, max_receives: None });
+                return Ok(QueueFacts { visibility, max_receives: None });
             }
             Err(error) => tracing::warn!(%error, "the queue does not answer"),
         }

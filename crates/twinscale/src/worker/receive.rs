@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::pace::Pace;
 use super::room::Room;
+use crate::batch::LastReceive;
 use crate::message::Message;
 use crate::queue::{Queue, QueueError};
 use crate::shutdown::Health;
@@ -32,7 +33,7 @@ pub(super) struct Receiver {
 }
 
 /// What a receive asked for, and what came of it.
-struct Answer {
+struct ReceiveAnswer {
     asked: usize,
     took: Duration,
     brought: Result<Vec<Message>, QueueError>,
@@ -41,16 +42,18 @@ struct Answer {
 impl Receiver {
     /// Receives until `drain` and hands on what comes. Then no new receive starts, and those under way are *finished*:
     /// SQS may already have handed out what a dropped answer would have brought, and that would be stranded until its
-    /// visibility timeout. What they bring goes to `give_back`. Cancels `drain` itself when it has idled long enough, or, as a job, when the
+    /// visibility timeout. What they bring goes to `give_back`; but what is
+    /// on its last receive is handed on. Cancels `drain` itself when it has idled long enough, or, as a job, when the
     /// queue has answered nothing for as long: then it returns false.
     pub(super) async fn run(
         self,
         drain: &CancellationToken,
+        last_receive: Option<LastReceive>,
         mut hand_on: impl FnMut(Vec<Message>),
         mut give_back: impl FnMut(Vec<Message>),
     ) -> bool {
         let mut pace = Pace::new(self.most);
-        let mut receives: JoinSet<Answer> = JoinSet::new();
+        let mut receives: JoinSet<ReceiveAnswer> = JoinSet::new();
         let (mut not_before, mut quiet_since) = (Instant::now(), Instant::now());
         let (mut answered, mut answered_at) = (true, Instant::now());
         loop {
@@ -60,7 +63,7 @@ impl Receiver {
                 biased;
                 () = drain.cancelled() => break,
                 Some(Ok(answer)) = receives.join_next() => {
-                    let Answer { asked, took, brought } = answer;
+                    let ReceiveAnswer { asked, took, brought } = answer;
                     let sizes = brought.iter().flatten().map(Message::bytes);
                     self.room.brought(asked, sizes);
                     match self.noted(brought) {
@@ -102,7 +105,12 @@ impl Receiver {
         self.promise(Instant::now(), !receives.is_empty());
         while let Some(answer) = receives.join_next().await {
             if let Ok(Ok(messages)) = answer.map(|answer| self.noted(answer.brought)) {
-                give_back(messages);
+                let is_last = |message: &Message| last_receive.as_ref().is_some_and(|last| last.is_of(message));
+                let (last, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(is_last);
+                if !last.is_empty() {
+                    hand_on(last);
+                }
+                give_back(others);
             }
         }
         self.health.waiting();
@@ -116,12 +124,12 @@ impl Receiver {
         self.room.take().await
     }
 
-    fn receive(&self, asked: usize) -> impl Future<Output = Answer> + use<> {
+    fn receive(&self, asked: usize) -> impl Future<Output = ReceiveAnswer> + use<> {
         let (queue, wait_time, visibility) = (self.queue.clone(), self.wait_time, self.visibility);
         async move {
             let began = Instant::now();
             let brought = queue.receive(asked, wait_time, visibility).await;
-            Answer { asked, took: began.elapsed(), brought }
+            ReceiveAnswer { asked, took: began.elapsed(), brought }
         }
     }
 

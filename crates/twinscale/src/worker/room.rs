@@ -19,14 +19,14 @@ const FORGET: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Room {
-    state: Mutex<State>,
+    state: Mutex<RoomState>,
     freed: Notify,
     enough: usize,
     linger: Duration,
 }
 
 #[derive(Debug)]
-struct State {
+struct RoomState {
     /// All places, held or free.
     capacity: isize,
     /// Less than nothing after the room was made smaller than what is held.
@@ -56,7 +56,7 @@ impl Room {
     ) -> Self {
         let free = capacity as isize;
         let (since, bytes, asked, largest, paused) = (None, 0, 0, 0, false);
-        let state = State { capacity: free, free, since, ahead, bytes, most_bytes, asked, largest, paused };
+        let state = RoomState { capacity: free, free, since, ahead, bytes, most_bytes, asked, largest, paused };
         let state = Mutex::new(state);
         Self { state, freed: Notify::new(), enough, linger }
     }
@@ -98,7 +98,7 @@ impl Room {
         Ok(taken)
     }
 
-    /// A receive that asked for so many ended, and brought messages of these sizes.
+    /// A receive that asked for this many has ended, and brought messages of these sizes.
     pub(super) fn brought(&self, asked: usize, sizes: impl Iterator<Item = usize>) {
         self.update(|state| {
             state.asked = state.asked.saturating_sub(asked);
@@ -148,9 +148,9 @@ impl Room {
         });
     }
 
-    fn update(&self, update: impl FnOnce(&mut State)) {
+    fn update(&self, update: impl FnOnce(&mut RoomState)) {
         let mut state = self.state();
-        let free = |state: &State| state.free.min(state.fits() as isize);
+        let free = |state: &RoomState| state.free.min(state.fits() as isize);
         let before = (free(&state), self.enough(&state));
         update(&mut state);
         let now = (free(&state), self.enough(&state));
@@ -160,16 +160,16 @@ impl Room {
     }
 
     /// Never more than there is: a room that was made small would wait for the linger each time.
-    fn enough(&self, state: &State) -> isize {
+    fn enough(&self, state: &RoomState) -> isize {
         (self.enough as isize).min(state.capacity).max(1)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RoomState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl RoomState {
     /// Messages of the largest size that there is memory for. One alone is always let in: it has to be handled some day.
     fn fits(&self) -> usize {
         if self.paused {

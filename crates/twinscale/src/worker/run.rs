@@ -4,9 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::get;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,9 +13,9 @@ use super::adapt::Adaptive;
 use super::ahead::Ahead;
 use super::receive::Receiver;
 use super::room::Room;
-use super::settle::{Hand, Happened, Settler, Tally};
-use crate::batch::{self, InPlace, Limits, MaxReceives};
-use crate::config::{Config, WorkerConfig};
+use super::settle::{Happened, MessagesInHand, Tally, WorkerSettler};
+use crate::batch::{self, InPlace, LastReceive, Limits, MaxReceives};
+use crate::config::{Config, ConfigErrors, WorkerConfig};
 use crate::handler::Handler;
 use crate::idempotency::Idempotency;
 use crate::journal::Journal;
@@ -43,6 +40,8 @@ pub enum Ending {
     Unreachable,
     /// What was handled could not be settled, and comes again: 75 too.
     Unsettled,
+    /// What is set contradicts what the queue says of itself: 64 (`EX_USAGE`).
+    Contradicted,
     /// A second signal came: 130, as shells have it for SIGINT.
     Forced,
 }
@@ -54,6 +53,7 @@ impl Ending {
             Self::Drained => 0,
             Self::BudgetExceeded | Self::Unsettled => 75,
             Self::Unreachable => 69,
+            Self::Contradicted => ConfigErrors::EXIT_CODE,
             Self::Forced => 130,
         }
     }
@@ -90,6 +90,14 @@ impl<H: Handler> Worker<H> {
             Err(ending) => return ending,
         };
         let (visibility, max_receives) = (known.visibility, known.max_receives);
+        if let Some(every) = settings.heartbeat_every.filter(|every| settings.heartbeat && *every >= visibility) {
+            tracing::error!(
+                "HEARTBEAT_MS={}: write less than the queue's visibility timeout, {visibility:?}: messages would be given out \
+                 again before they are extended",
+                every.as_millis()
+            );
+            return Ending::Contradicted;
+        }
         let idempotency = Idempotency::of(&self.config.idempotency);
         let limits = Limits {
             concurrency: Arc::new(Semaphore::new(settings.concurrency)),
@@ -106,6 +114,10 @@ impl<H: Handler> Worker<H> {
                 until: None,
             }),
             waits_for_store: settings.heartbeat,
+            last_receive: max_receives.map(|max_receives| LastReceive {
+                max_receives,
+                concurrency: Arc::new(Semaphore::new(settings.concurrency)),
+            }),
         };
         let _store =
             idempotency.map(|store| AbortOnDropHandle::new(tokio::spawn(watch_store(store, self.health.clone()))));
@@ -155,7 +167,7 @@ impl<H: Handler> Worker<H> {
         let give_back = |messages: Vec<Message>| {
             drop(happened.send(Happened::Unwanted(messages.into_iter().map(named).collect())));
         };
-        let answered = receiver.run(&drain, hand_on, give_back).await;
+        let answered = receiver.run(&drain, limits.last_receive.clone(), hand_on, give_back).await;
 
         batches.close();
         let stuck = tokio::select! {
@@ -168,20 +180,27 @@ impl<H: Handler> Worker<H> {
             let _ = timeout(ABORT_WITHIN, settling).await;
             return Ending::BudgetExceeded;
         }
-        match ending(settling.await.unwrap_or_default()) {
+        let tally = match settling.await {
+            Ok(tally) => tally,
+            Err(error) => {
+                tracing::error!(%error, "settling has ended by itself: what was in hand comes again by itself");
+                return Ending::Unsettled;
+            }
+        };
+        match ending(tally) {
             Ending::Drained if !answered => Ending::Unreachable,
             ending => ending,
         }
     }
 
-    fn settler(&self, room: Arc<Room>, visibility: Duration) -> Settler {
+    fn settler(&self, room: Arc<Room>, visibility: Duration) -> WorkerSettler {
         let settings = &self.config.worker;
         let adaptive =
             settings.adaptive_concurrency.then(|| Adaptive::new(settings.concurrency_floor, settings.concurrency));
         if let Some(adaptive) = &adaptive {
             room.change(adaptive.limit() as isize - settings.concurrency as isize);
         }
-        Settler {
+        WorkerSettler {
             queue: self.queue.clone(),
             dead_letters: Arc::new(DeadLetters::of(self.queue.clone(), self.config.dlq_url.clone())),
             room,
@@ -191,15 +210,9 @@ impl<H: Handler> Worker<H> {
             journal: self.journal.clone(),
             metrics: self.metrics.clone(),
             adaptive,
-            hand: Hand::empty(),
+            hand: MessagesInHand::empty(),
         }
     }
-}
-
-/// Answers `GET /metrics`, for Prometheus.
-pub fn metrics_route(metrics: Arc<Metrics>) -> Router {
-    let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4")];
-    Router::new().route("/metrics", get(async move || (content_type, metrics.prometheus())))
 }
 
 /// Serves only HTTP (`RECEIVE=off`): watches that the queue can be reached, until `drain`.

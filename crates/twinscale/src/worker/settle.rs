@@ -12,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::adapt::Adaptive;
 use super::room::Room;
-use crate::batch::{Event, GoOn, InHand, Verdict};
-use crate::calls::{self, Answer, Named};
+use crate::batch::{GoOn, InHand, MessageEvent, Verdict};
+use crate::calls::{self, CallAnswer, Named};
 use crate::config::Backoff;
 use crate::handler::Outcome;
 use crate::journal::{Journal, Times};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::queue::{DeadLetters, Queue};
-use crate::settle::{Fate, Key, Settling, Wish};
+use crate::settle::{Fate, Key, Settling, Wish, hidden_for};
 use crate::shutdown::Health;
 
 /// Events looked at in one turn.
@@ -29,8 +29,6 @@ const EVENTS_A_TURN: usize = 128;
 const MOST_UNDELETED: usize = 2_000;
 /// What is left at the end gets this long: a batch call and its repetition.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
-/// SQS's longest visibility timeout.
-const LONGEST_VISIBILITY: Duration = Duration::from_secs(43_200);
 
 /// All that can happen to the settling task.
 #[derive(Debug)]
@@ -40,11 +38,11 @@ pub(super) enum Happened {
     /// Messages came that nobody will handle, since the worker is draining.
     Unwanted(Vec<Message>),
     /// A handler began or ended.
-    Handled(Event),
+    Handled(MessageEvent),
 }
 
-impl From<Event> for Happened {
-    fn from(event: Event) -> Self {
+impl From<MessageEvent> for Happened {
+    fn from(event: MessageEvent) -> Self {
         Self::Handled(event)
     }
 }
@@ -58,7 +56,7 @@ pub(super) struct Tally {
     pub(super) unsettled: usize,
 }
 
-pub(super) struct Settler {
+pub(super) struct WorkerSettler {
     pub(super) queue: Queue,
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) room: Arc<Room>,
@@ -69,14 +67,14 @@ pub(super) struct Settler {
     pub(super) metrics: Arc<Metrics>,
     /// `None`: the limit stays what `CONCURRENCY` says.
     pub(super) adaptive: Option<Adaptive>,
-    pub(super) hand: Hand,
+    pub(super) hand: MessagesInHand,
 }
 
 /// The messages in hand, and what the room has not been told of yet.
 #[derive(Debug)]
-pub(super) struct Hand {
+pub(super) struct MessagesInHand {
     began: Instant,
-    held: HashMap<Key, Held>,
+    held: HashMap<Key, HeldMessage>,
     /// Places of messages that need none any more.
     owed: usize,
     /// Bytes of bodies that are dropped.
@@ -86,7 +84,7 @@ pub(super) struct Hand {
     tally: Tally,
 }
 
-impl Hand {
+impl MessagesInHand {
     pub(super) fn empty() -> Self {
         let (held, tally) = (HashMap::new(), Tally::default());
         Self { began: Instant::now(), held, owed: 0, dropped: 0, handled: (0, Duration::ZERO), tally }
@@ -94,7 +92,7 @@ impl Hand {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldMessage {
     message: Arc<Message>,
     bytes: usize,
     received_at: SystemTime,
@@ -109,7 +107,7 @@ struct Held {
     go_on: Option<GoOn>,
 }
 
-impl Settler {
+impl WorkerSettler {
     /// Runs until every sender of `happened` is gone, then settles what is left.
     pub(super) async fn run(mut self, mut happened: UnboundedReceiver<Happened>) -> Tally {
         let mut calls = JoinSet::new();
@@ -134,7 +132,7 @@ impl Settler {
         self.hand.tally
     }
 
-    async fn flush(&mut self, calls: &mut JoinSet<Answer>) {
+    async fn flush(&mut self, calls: &mut JoinSet<CallAnswer>) {
         loop {
             self.turn(calls);
             let due = self.settling.next().filter(|_| self.settling.unsettled() > 0);
@@ -152,7 +150,7 @@ impl Settler {
     }
 
     /// Makes the calls that are due, and tells the rest of the worker how things are.
-    fn turn(&mut self, calls: &mut JoinSet<Answer>) {
+    fn turn(&mut self, calls: &mut JoinSet<CallAnswer>) {
         self.ended();
         let (due, over) = self.settling.calls(self.now());
         over.into_iter().for_each(|key| self.stop(key));
@@ -184,7 +182,7 @@ impl Settler {
                     self.give_back(&message, Duration::ZERO);
                 }
             }
-            Happened::Handled(Event::Started(message)) => {
+            Happened::Handled(MessageEvent::Started(message)) => {
                 if let Some(held) = self.hand.held.get_mut(&message.here.key) {
                     held.started = Some((Instant::now(), SystemTime::now()));
                 }
@@ -192,13 +190,13 @@ impl Settler {
                     self.metrics.age_at_start_seconds.observe(age);
                 }
             }
-            Happened::Handled(Event::Again { message, verdict, behind }) => {
+            Happened::Handled(MessageEvent::Again { message, verdict, behind }) => {
                 self.record(&message, &verdict);
                 verdict.tell(&message);
                 // Whoever waits for its turn leaves its place to others.
                 behind.iter().chain([&message]).for_each(|message| self.pay(message.here.key));
             }
-            Happened::Handled(Event::Ended(message, verdict, go_on)) => {
+            Happened::Handled(MessageEvent::Ended(message, verdict, go_on)) => {
                 self.record(&message, &verdict);
                 self.pay(message.here.key);
                 if let Some(held) = self.hand.held.get_mut(&message.here.key) {
@@ -213,7 +211,7 @@ impl Settler {
         let (key, bytes) = (message.here.key, message.bytes());
         self.settling.hold(key, self.now());
         let (received_at, started, reason, go_on) = (SystemTime::now(), None, String::new(), None);
-        let held = Held { message, bytes, received_at, started, lost, paid, reason, go_on };
+        let held = HeldMessage { message, bytes, received_at, started, lost, paid, reason, go_on };
         self.hand.held.insert(key, held);
     }
 
@@ -272,15 +270,13 @@ impl Settler {
         let Some(held) = self.hand.held.remove(&key) else { return };
         self.hand.dropped += held.bytes;
         drop(held.message);
-        self.hand.held.insert(key, Held { message: message.without_body(), bytes: 0, ..held });
+        self.hand.held.insert(key, HeldMessage { message: message.without_body(), bytes: 0, ..held });
     }
 
     fn retry(&mut self, message: &Arc<Message>, after: Option<Duration>) {
         let after = after.unwrap_or_else(|| self.backoff.delay(message.attempt(), fastrand::f64()));
-        // SQS counts in seconds, and in 12 hours from the receive: what is left of them is the most it takes.
-        let held_for = self.settling.held_for(message.here.key, self.now());
-        let most = LONGEST_VISIBILITY.saturating_sub(held_for + Duration::from_secs(1));
-        self.give_back(message, Duration::from_secs(after.min(most).as_secs_f64().ceil() as u64));
+        let held = self.settling.held_for(message.here.key, self.now());
+        self.give_back(message, hidden_for(after, held));
     }
 
     fn give_back(&mut self, message: &Arc<Message>, after: Duration) {
@@ -288,7 +284,7 @@ impl Settler {
         self.settling.wish(message.here.key, Wish::GiveBack(after), now);
     }
 
-    fn answered(&mut self, answer: Result<Answer, tokio::task::JoinError>) {
+    fn answered(&mut self, answer: Result<CallAnswer, tokio::task::JoinError>) {
         let Ok(answer) = answer else { return };
         let now = self.now();
         let over = self.settling.answered(answer.kind, &answer.replies, now, fastrand::f64());

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::run::{self, Ending, Worker};
@@ -18,8 +18,12 @@ use crate::queue::{Queue, Tuning};
 use crate::shutdown::{Health, Shutdown};
 use crate::{start, telemetry};
 
+/// The last lines of the log get this long, where somebody reads them.
+const LOG_WITHIN: Duration = Duration::from_millis(500);
 /// The last spans, and what the handler does last, get this long.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
+/// Requests under way at the end get this long.
+const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs the worker until it is told to stop: receives, handles, serves HTTP, and drains on SIGTERM.
 ///
@@ -44,6 +48,7 @@ pub fn main_with<H: Handler>(config: Config, handler: impl AsyncFnOnce(&Context)
     });
     // Not a drop: it would wait for handlers that block.
     runtime.shutdown_background();
+    telemetry::flush_log(LOG_WITHIN);
     match ended {
         Ok(ending) => ending.exit_code().into(),
         Err(error) => start::failed(&error),
@@ -63,17 +68,24 @@ async fn work<H: Handler>(context: Context, handler: H) -> Result<Ending, Error>
         None => Journal::off(),
     };
 
-    let bound = router::bind(config.http.addr, config.http.addr_file.as_deref());
-    let bound = bound.await.map_err(|error| format!("HTTP_ADDR={}: {error}", config.http.addr))?;
-    tracing::info!(addr = %bound.addr, queue = queue.name(), receive = config.worker.receive, "twinscale-worker starts");
+    let http = &config.http;
+    let bound = router::bind(http.addr, http.addr_file.as_deref());
+    let bound = bound.await.map_err(|error| format!("HTTP_ADDR={}: {error}", http.addr))?;
+    let admin = router::bind(http.admin_addr, http.admin_addr_file.as_deref());
+    let admin = admin.await.map_err(|error| format!("ADMIN_ADDR={}: {error}", http.admin_addr))?;
+    tracing::info!(addr = %bound.addr, admin = %admin.addr, queue = queue.name(), receive = config.worker.receive, "twinscale-worker starts");
     let metrics = Arc::new(Metrics::default());
-    let routes = router::router(&config.http, Some(queue.clone()), health.clone());
-    let routes = routes.merge(run::metrics_route(metrics.clone()));
+    let public = router::public(http, Some(queue.clone()), health.clone(), Host::Worker);
     let stop_http = CancellationToken::new();
-    let serving = tokio::spawn(bound.serve(routes, stop_http.clone()));
+    let last_answers = config.worker.drain_budget.saturating_sub(http.close_delay).max(LAST_ANSWERS_WITHIN);
+    let serving = tokio::spawn(bound.serve(public, stop_http.clone(), last_answers));
+    tokio::spawn(close(shutdown.drain.clone(), health.clone(), http.close_delay, stop_http.clone()));
+    let stop_admin = CancellationToken::new();
+    let telling = router::admin(health.clone(), metrics.clone());
+    let telling = tokio::spawn(admin.serve(telling, stop_admin.clone(), LAST_ANSWERS_WITHIN));
     journal.ready();
 
-    let drain = shutdown.drain;
+    let (drain, told_to_stop) = (shutdown.drain.clone(), shutdown.drain);
     let written = journal.clone();
     let working = async move {
         if config.worker.receive {
@@ -87,8 +99,9 @@ async fn work<H: Handler>(context: Context, handler: H) -> Result<Ending, Error>
         ending = working => ending,
         () = shutdown.force.cancelled() => return Ok(Ending::Forced),
     };
-    // Health is answered until the end, so that draining is not taken for being stuck.
-    stop_http.cancel();
+    if !told_to_stop.is_cancelled() {
+        stop_http.cancel();
+    }
     written.stopped();
     let last = async {
         if timeout(FLUSH_WITHIN, context.at_the_end()).await.is_err() {
@@ -100,12 +113,24 @@ async fn work<H: Handler>(context: Context, handler: H) -> Result<Ending, Error>
             tracing::warn!(within = ?FLUSH_WITHIN, "the journal was not written in time");
         }
     };
-    tokio::select! {
-        _ = async { tokio::join!(serving, writing, telemetry::flush(FLUSH_WITHIN), last) } => {}
+    let answered = tokio::select! {
+        (answered, ..) = async { tokio::join!(serving, writing, telemetry::flush(FLUSH_WITHIN), last) } => answered?,
         () = shutdown.force.cancelled() => return Ok(Ending::Forced),
-    }
+    };
+    let ending = if ending == Ending::Drained && !answered { Ending::BudgetExceeded } else { ending };
+    // Health is answered until the end, so that draining is not taken for being stuck.
+    stop_admin.cancel();
+    let _ = telling.await;
     tracing::info!(?ending, "twinscale-worker stops");
     Ok(ending)
+}
+
+/// Not ready from the order to stop on; the port closes when others have had time to see it.
+async fn close(drain: CancellationToken, health: Health, delay: Duration, stop_http: CancellationToken) {
+    drain.cancelled().await;
+    health.drain();
+    sleep(delay).await;
+    stop_http.cancel();
 }
 
 /// The pod's name, as Kubernetes tells it, or else the process.

@@ -6,7 +6,8 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::cost::prices;
 use crate::processes::ledger::Tally;
-use crate::run::{Decision, Sample};
+use crate::run::{Decision, Flow, Sample};
+use twinscale_scaling::{Reason, Scaler};
 
 /// Longer than any wait here takes, so that a mistake fails instead of hanging.
 const BOUND: Duration = Duration::from_secs(60);
@@ -61,7 +62,7 @@ async fn page(live: &Live) -> String {
 async fn live() -> Live {
     let scenario = Scenario { messages: 10, ..Scenario::default() };
     let prices = prices::read(None).expect("built in");
-    Live::start(0, &scenario, &processes::Options::default(), prices).await.expect("a free port")
+    Live::start(0, &scenario, &processes::Options::default(), Terms { prices, goal: None }).await.expect("a free port")
 }
 
 fn progress(done: u64) -> Progress {
@@ -70,8 +71,8 @@ fn progress(done: u64) -> Progress {
         t,
         from: 1,
         to: 2,
-        by: "hpa".to_owned(),
-        reason: Some("ScaleUpLimit".to_owned()),
+        by: Scaler::Hpa.into(),
+        reason: Some(Reason::ScaleUpLimit),
         detail: format!("look {done}"),
     };
     Progress {
@@ -80,6 +81,7 @@ fn progress(done: u64) -> Progress {
         tally: Tally { sent: 10, done, ..Tally::default() },
         capacity: 2,
         now: Duration::from_secs(done),
+        flow: Flow::default(),
         samples: vec![Sample { t, visible: 10 - done, in_flight: 0, capacity: 2 }],
         decisions: vec![decision],
     }
@@ -93,8 +95,8 @@ async fn every_viewer_follows_to_the_end_whoever_goes_away_or_reloads_in_between
     assert_eq!((stays.next().await.0, leaves.next().await.0), ("state".to_owned(), "state".to_owned()));
     live.show(&progress(1));
     let (_, state) = stays.next().await;
-    assert!(state["sections"]["summary"].as_str().expect("text").contains("1 of 10 messages done"), "{state}");
-    assert!(state["data"]["pictures"][1]["marks"][0]["tip"].as_str().expect("a mark").contains("look 1"));
+    assert!(state["sections"]["summary"].as_str().expect("text").contains("1 <small>of 10 done</small>"), "{state}");
+    assert!(state["data"]["pictures"][3]["lane"][0]["tip"].as_str().expect("a mark").contains("look 1"));
     drop(leaves);
     live.last_told = None;
     live.show(&progress(2));
@@ -111,7 +113,7 @@ async fn every_viewer_follows_to_the_end_whoever_goes_away_or_reloads_in_between
     let ends = async { (stays.last().await, late.last().await) };
     let (_, (first, second)) = tokio::join!(live.finish(&finished), ends);
     for state in [first, second] {
-        assert!(state["sections"]["summary"].to_string().contains("this is the end"), "the whole report comes last");
+        assert!(state["sections"]["words"].to_string().contains("this is the end"), "the whole report comes last");
         assert_eq!(state["data"]["live"], false);
         assert!(state["sections"]["pictures"].is_string(), "with the last captions");
     }
@@ -124,7 +126,7 @@ async fn telling_is_limited_and_the_latest_state_wins() {
     viewer.next().await;
     (0..10).for_each(|done| live.show(&progress(done)));
     let (_, state) = viewer.next().await;
-    assert!(state["sections"]["summary"].to_string().contains("of 10 messages done"));
+    assert!(state["sections"]["summary"].to_string().contains("of 10 done"));
     let finished = live.run.clone();
     let (_, last) = tokio::join!(live.finish(&finished), viewer.last());
     assert!(last.to_string().contains("look 9"));

@@ -18,7 +18,7 @@ pub fn record(message: &Received, queue_arn: &str) -> Value {
         "md5OfBody": message.md5_of_body,
         "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn,
-        "awsRegion": queue_arn.split(':').nth(3).unwrap_or_default(),
+        "awsRegion": queue_arn.split(':').nth(3).expect("an ARN of a queue names its region"),
     });
     if let Some(md5) = &message.md5_of_message_attributes {
         record["md5OfMessageAttributes"] = md5.as_str().into();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::processes::environment::Failure;
+use crate::processes::environment::InvocationFailure;
 
 /// Which messages of a batch stay in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,11 @@ pub enum Kept {
 /// With `ReportBatchItemFailures`, a response that is empty, null, or without `batchItemFailures` is success; one that
 /// is no JSON object, or names anything but message ids of the batch, fails the whole batch. Without it, a response
 /// deletes everything, whatever it says. A function that failed keeps everything either way.
-pub fn kept(answer: &Result<impl AsRef<[u8]>, Failure>, batch: &[&str], report_batch_item_failures: bool) -> Kept {
+pub fn kept(
+    answer: &Result<impl AsRef<[u8]>, InvocationFailure>,
+    batch: &[&str],
+    report_batch_item_failures: bool,
+) -> Kept {
     let body = match answer {
         Err(failure) => return Kept::All(failure.to_string()),
         Ok(_) if !report_batch_item_failures => return Kept::None,
@@ -60,7 +64,7 @@ mod tests {
 
     const BATCH: [&str; 3] = ["a", "b", "c"];
 
-    fn ok(body: &str) -> Result<String, Failure> {
+    fn ok(body: &str) -> Result<String, InvocationFailure> {
         Ok(body.to_owned())
     }
 
@@ -112,10 +116,10 @@ mod tests {
     #[test]
     fn a_failed_function_keeps_all_with_and_without_the_flag() {
         let failures = [
-            Failure::TimedOut(Duration::from_secs(3)),
-            Failure::Crashed("signal: 9".to_owned()),
-            Failure::Init("x".to_owned()),
-            Failure::Function { kind: "E".to_owned(), message: "m".to_owned() },
+            InvocationFailure::TimedOut(Duration::from_secs(3)),
+            InvocationFailure::Crashed("signal: 9".to_owned()),
+            InvocationFailure::Init("x".to_owned()),
+            InvocationFailure::Function { kind: "E".to_owned(), message: "m".to_owned() },
         ];
         for failure in failures {
             for flag in [true, false] {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 /// One queue, for pollers.
 #[derive(Clone, Debug)]
-pub struct Queue {
+pub struct PolledQueue {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
 }
@@ -66,7 +66,7 @@ pub struct CallFailed {
     reason: String,
 }
 
-impl Queue {
+impl PolledQueue {
     /// The queue at `url`, whose host and port are called, too. No signature is sent: the embedded queue asks for none.
     pub fn at(url: &str) -> Self {
         Self { client: Client::builder(TokioExecutor::new()).build_http(), url: url.to_owned() }
@@ -78,7 +78,7 @@ impl Queue {
     /// When the queue does not answer, or refuses.
     pub async fn receive(&self, max: usize, wait_secs: u64) -> Result<Vec<Received>, CallFailed> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct ReceiveAnswer {
             #[serde(rename = "Messages", default)]
             messages: Option<Vec<Received>>,
         }
@@ -89,14 +89,14 @@ impl Queue {
             "MessageSystemAttributeNames": ["All"],
             "MessageAttributeNames": ["All"],
         });
-        let answer: Answer = self.call("ReceiveMessage", &ask).await?;
+        let answer: ReceiveAnswer = self.call("ReceiveMessage", &ask).await?;
         Ok(answer.messages.unwrap_or_default())
     }
 
     /// Deletes, ten a call; returns how many were not deleted, which will then come again.
     pub async fn delete(&self, receipt_handles: &[&str]) -> usize {
         #[derive(Deserialize)]
-        struct Answer {
+        struct DeleteAnswer {
             #[serde(rename = "Failed", default)]
             failed: Option<Vec<Value>>,
         }
@@ -108,7 +108,7 @@ impl Queue {
                 .map(|(place, handle)| json!({ "Id": place.to_string(), "ReceiptHandle": handle }))
                 .collect();
             let ask = json!({ "QueueUrl": self.url, "Entries": entries });
-            failed += match self.call::<Answer>("DeleteMessageBatch", &ask).await {
+            failed += match self.call::<DeleteAnswer>("DeleteMessageBatch", &ask).await {
                 Ok(answer) => answer.failed.map_or(0, |failed| failed.len()),
                 Err(error) => {
                     tracing::warn!(%error, "messages of a batch will come again");

@@ -1,221 +1,225 @@
-//! `advice.html` and `break-even.html`: cost over time as the front of both targets, and cost over the rate.
+//! `advice.html`: cost over time of everything that was tried, with what there is now, the best, and the front; which target
+//! wins; and the change of the files.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
-use super::super::figures::{printable, seconds, usd};
-use super::picture::{Axis, Data, Line, Mark, Picture, Unit, section};
-use super::{Section, escape, whole};
-use crate::advise::{Advice, Advised, BreakEven, Interval, Measured, Point};
-use crate::scenario::Scenario;
-use crate::target::TargetKind;
+use super::super::figures::{count, printable, seconds, usd};
+use super::picture::{Axis, Color, Data, Line, Look, Mark, Picture, Unit, all, data_table, panel};
+use super::sections::scenario;
+use super::tables::wide;
+use super::{Section, whole};
+use crate::advise::{Advice, Advised, FilePatch, Interval, Measured};
+
+const ID: &str = "front";
+const HEADING: &str = "Cost and time";
 
 /// The page of what `twinscale advise` found.
 pub fn advice_page(advised: &Advised) -> String {
     let mut data = Data::default();
-    let mut picture = Picture {
-        id: "front".to_owned(),
-        x: Axis { label: "the goal's figure", unit: Unit::Seconds, log: true, ..Axis::default() },
-        y: Axis { label: "USD a month", unit: Unit::Usd, log: true, ..Axis::default() },
-        ..Picture::default()
-    };
-    for (color, advice) in advised.targets.iter().enumerate() {
-        front(&mut data, &mut picture, color, advice);
-    }
-    let goal = advised.goal.within.as_secs_f64();
-    let costs = || picture.marks.iter().map(|mark| mark.y);
-    let ends = [costs().fold(f64::INFINITY, f64::min), costs().fold(0.0, f64::max)];
-    // A hair apart: points at one place along the axis would be one point.
-    let x = data.column(vec![goal * 0.9999, goal * 1.0001]);
-    picture.lines.push(Line {
-        label: "the goal".to_owned(),
-        color: 4,
-        x,
-        y: ends.into(),
-        dashed: true,
-        ..Line::default()
-    });
-    data.add(picture);
-    let caption = "Settings that no others beat in both cost and time, by the mean of the seeds. Full marks meet the goal with \
-        their whole interval, hollow ones do not; each says what it changes. The dashed line is the goal.";
+    draw(advised, &mut data);
+    let about = "each point is one setting: faint ones were tried, full ones are on the front, which no other setting beats in \
+                 both; a square is the scenario as it is, a ring around a point the best that meets the goal";
     let sections = vec![
-        ("summary", advice_summary(advised)),
-        ("pictures", section("front", "Cost and time: the front of both targets", caption)),
-        ("settings", advised.targets.iter().map(settings).collect()),
-        ("scenario", scenario(&advised.scenario)),
+        Section { id: "summary", html: summary(advised) },
+        Section { id: "pictures", html: html! { (panel(ID, HEADING, about)) (data_table(ID, HEADING)) } },
+        Section { id: "diff", html: patches(&advised.patches) },
+        Section { id: "settings", html: html! { @for advice in &advised.targets { (settings(advice)) } } },
+        Section { id: "words", html: words(advised) },
+        Section { id: "scenario", html: scenario(&advised.scenario, &printable(&advised.scenario.name)) },
     ];
-    page("advice", &advised.scenario, sections, &data)
+    let title = format!("Twinscale: advice for {}, {}", advised.scenario.name, advised.goal);
+    whole(&printable(&title), sections, &data, "")
 }
 
-fn front(data: &mut Data, picture: &mut Picture, color: usize, advice: &Advice) {
-    let label = advice.target.title();
+fn draw(advised: &Advised, data: &mut Data) {
+    let mut picture = Picture {
+        id: ID.to_owned(),
+        x: Axis { label: "the goal's figure", unit: Unit::Seconds, log: true, ..Axis::default() },
+        y: Axis { label: "a month", unit: Unit::Usd, log: true, ..Axis::default() },
+        ..Picture::default()
+    };
+    for advice in &advised.targets {
+        front(data, &mut picture, advice);
+    }
+    let costs = || picture.marks.iter().map(|mark| mark.y);
+    let lowest = costs().fold(f64::INFINITY, f64::min);
+    let highest = costs().fold(0.0, f64::max);
+    let goal = advised.goal.within.as_secs_f64();
+    // A hair apart: points at one place along the axis would be one point.
+    let x = data.column(vec![goal * 0.9999, goal * 1.0001]);
+    let label = format!("goal: {}", advised.goal);
+    let y = all([lowest, highest]);
+    picture.lines.push(Line { label, color: Color::Goal, dash: 1, x, y, ..Line::default() });
+    data.add(picture);
+}
+
+fn front(data: &mut Data, picture: &mut Picture, advice: &Advice) {
+    let color = Color::of(advice.target);
+    let title = advice.target.title();
     // A line needs its points in the order of its axis: the front goes from cheap to fast.
     let points: Vec<&Measured> = advice.front.iter().rev().collect();
     let x = data.column(points.iter().map(|m| m.seconds.mean).collect());
-    let y = points.iter().map(|m| m.usd.mean).collect();
-    picture.lines.push(Line { label: label.to_owned(), color, x, y, ..Line::default() });
-    for (what, measured) in
-        [("as it is", Some(&advice.now)), ("the cheapest that meets the goal", advice.best.as_ref())]
-            .into_iter()
-            .filter_map(|(what, measured)| Some((what, measured?)))
-            .chain(points.iter().map(|point| ("on the front", *point)))
-    {
-        let (x, y) = (measured.seconds.mean, measured.usd.mean);
-        let tip = format!("{label}, {what}: {}\n{}", cost_and_time(measured), changes(measured));
-        picture.marks.push(Mark { x, y, color, look: !measured.meets, tip });
+    let y = all(points.iter().map(|m| m.usd.mean));
+    let label = format!("{title}, the front");
+    picture.lines.push(Line { label, color, x, y, step: false, ..Line::default() });
+    let mut put = |measured: &Measured, what: &str, text: &'static str, look: Look| {
+        let tip = format!("{title}, {what}: {}\n{}", cost_and_time(measured), changes(measured));
+        picture.marks.push(Mark { x: measured.seconds.mean, y: measured.usd.mean, color, look, text, tip });
+    };
+    // What is drawn last lies on top.
+    advice.looked_at.iter().for_each(|m| put(m, "tried", "", Look::Faint));
+    for measured in &points {
+        let (what, look) = match measured.meets {
+            true => ("on the front", Look::Full),
+            false => ("on the front, and misses the goal", Look::Hollow),
+        };
+        put(measured, what, "", look);
+    }
+    advice.now.iter().for_each(|m| put(m, "as it is", "now", Look::Now));
+    let best = advice.best.as_ref().filter(|_| !advice.stays());
+    best.iter().for_each(|m| put(m, "the cheapest that meets the goal", "best", Look::Best));
+}
+
+fn summary(advised: &Advised) -> Markup {
+    let winner = advised.winner();
+    html! {
+        p class="verdict" style=[winner.map(|advice| format!("--own: {}", Color::of(advice.target).variable()))] {
+            (headline(advised))
+        }
+        div class="cards" { @for advice in &advised.targets { (card(advised, advice, winner)) } }
     }
 }
 
-fn advice_summary(advised: &Advised) -> String {
-    let mut out = String::new();
-    for advice in &advised.targets {
-        let told = match &advice.best {
-            Some(best) => format!("{} meets {} at {}", advice.target.title(), advised.goal, cost_and_time(best)),
-            None => format!(
-                "Nothing that was tried on {} meets {}; the nearest is {}",
-                advice.target.title(),
-                advised.goal,
-                cost_and_time(&advice.nearest)
-            ),
-        };
-        let now = cost_and_time(&advice.now);
-        let _ = write!(out, "<p class=\"verdict\">{}. As it is: {}.</p>", escape(&told), escape(&now));
+/// Which target wins, in one sentence.
+fn headline(advised: &Advised) -> String {
+    let Some(winner) = advised.winner() else {
+        return format!("Nothing that was tried meets {} on any target.", advised.goal);
+    };
+    let of = |advice: &Advice| advice.best.as_ref().map(|best| usd(best.usd.mean));
+    let others = advised.targets.iter().filter(|other| other.target != winner.target);
+    let others = others.map(|other| match of(other) {
+        Some(usd) => format!("{} needs {usd}", other.target.title()),
+        None => format!("{} meets it with no setting that was tried", other.target.title()),
+    });
+    let others: Vec<_> = others.collect();
+    let rest = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+    let costs = of(winner).unwrap_or_default();
+    format!("{} meets {} for {costs} a month{rest}.", winner.target.title(), advised.goal)
+}
+
+fn card(advised: &Advised, advice: &Advice, winner: Option<&Advice>) -> Markup {
+    let wins = winner.is_some_and(|winner| winner.target == advice.target);
+    let own = format!("--own: {}", Color::of(advice.target).variable());
+    let shown = advice.best.as_ref().or(advice.nearest.as_ref());
+    html! {
+        article class={ "card" @if wins { " wins" } } style=(own) {
+            h2 { (advice.target.title()) @if wins { span class="badge" { "wins" } } }
+            @match shown {
+                Some(shown) => {
+                    p class="big" { (usd(shown.usd.mean)) " " small { "a month" } }
+                    @if advice.best.is_none() { p { "Nothing that was tried meets " (advised.goal) "; this comes nearest." } }
+                    dl {
+                        dt { (advised.goal.figure) }
+                        dd { (interval(&shown.seconds, seconds)) }
+                        dt { "change" }
+                        dd { @if advice.stays() { "none: nothing that was tried is better" } @else { (changes(shown)) } }
+                    }
+                },
+                None => p { "Everything that was tried failed." },
+            }
+            dl {
+                dt { "as it is" }
+                dd {
+                    @match (&advice.now, &advice.now_fails) {
+                        (Some(now), _) => (cost_and_time(now)),
+                        (None, Some(why)) => { "it fails, since " (why) },
+                        (None, None) => "not tried",
+                    }
+                }
+            }
+        }
     }
-    let tried: usize = advised.targets.iter().map(|advice| advice.tried).sum();
-    let _ = write!(
-        out,
-        "<p class=\"soft\">{tried} settings tried by simulation; mean and 95 % confidence interval over {} seeds; prices of \
-         {}, {}.</p>",
-        advised.seeds,
-        escape(&advised.region),
-        escape(&advised.prices_date)
-    );
-    out
+}
+
+/// The change of each file.
+fn patches(patches: &[FilePatch]) -> Markup {
+    let class = |line: &str| match line.as_bytes().first() {
+        Some(b'+') => "added",
+        Some(b'-') => "removed",
+        _ => "same",
+    };
+    html! {
+        h2 { "The change" }
+        @if patches.is_empty() { p { "No file changes." } }
+        @for patch in patches {
+            h3 { (printable(&patch.file)) }
+            pre class="diff" tabindex="0" {
+                @for line in patch.diff.lines() { span class=(class(line)) { (printable(line)) } "\n" }
+            }
+        }
+    }
 }
 
 /// The front as a table, with the scenario's own settings and the best before it.
-fn settings(advice: &Advice) -> String {
-    let rows = [("now", Some(&advice.now)), ("best", advice.best.as_ref())];
-    let rows = rows.into_iter().filter_map(|(what, measured)| Some((what, measured?)));
-    let rows = rows.chain(advice.front.iter().map(|point| ("front", point)));
-    let row = |(what, m): (&str, &Measured)| {
-        let meets = if m.meets { "yes" } else { "no" };
-        [what.to_owned(), interval(&m.usd, usd), interval(&m.seconds, seconds), meets.to_owned(), changes(m)]
+fn settings(advice: &Advice) -> Markup {
+    let title = advice.target.title();
+    let row = |what: &str, m: &Measured| {
+        html! {
+            tr {
+                th scope="row" { (what) }
+                td class="text" { (interval(&m.usd, usd)) }
+                td class="text" { (interval(&m.seconds, seconds)) }
+                td class="text" { @if m.meets { "yes" } @else { "no" } }
+                td class="text" { (changes(m)) }
+            }
+        }
     };
-    let heads = ["", "USD a month (95 %)", "goal's figure (95 %)", "meets it", "changes"];
-    format!("<h2>{}</h2>{}", advice.target.title(), table(advice.target.title(), &heads, rows.map(row)))
+    let table = html! {
+        thead {
+            tr {
+                td {}
+                @for head in ["USD a month (95 %)", "goal's figure (95 %)", "meets it", "changes"] {
+                    th scope="col" class="text" { (head) }
+                }
+            }
+        }
+        tbody {
+            @if let Some(now) = &advice.now { (row("now", now)) }
+            @if let Some(best) = &advice.best { (row("best", best)) }
+            @for measured in &advice.front { (row("front", measured)) }
+        }
+    };
+    html! { h2 { (title) } (wide(title, table)) }
 }
 
-/// The page of what `twinscale break-even` found.
-pub fn break_even_page(found: &BreakEven) -> String {
-    let mut data = Data::default();
-    let x = data.column(found.curve.iter().map(|point| point.rate).collect());
-    let line = |color, kind: TargetKind, of: fn(&Point) -> Interval| {
-        let column = |part: fn(Interval) -> f64| found.curve.iter().map(|point| part(of(point))).collect();
-        let (y, low, high) = (column(|i| i.mean), column(|i| i.low.max(f64::MIN_POSITIVE)), column(|i| i.high));
-        Line { label: kind.title().to_owned(), color, x, y, low, high, ..Line::default() }
-    };
-    let mut picture = Picture {
-        id: "curve".to_owned(),
-        x: Axis { label: "messages a second", log: true, ..Axis::default() },
-        y: Axis { label: "USD a month", unit: Unit::Usd, log: true, ..Axis::default() },
-        lines: vec![line(0, TargetKind::Eks, |p| p.eks_usd), line(1, TargetKind::Lambda, |p| p.lambda_usd)],
-        ..Picture::default()
-    };
-    let told = match found.rate {
-        Some(rate) => format!(
-            "From {} messages a second on (95 %: {} to {}) {}{}.",
-            rounded(rate.mean),
-            rounded(rate.low),
-            rounded(rate.high),
-            match found.cheaper_above() {
-                TargetKind::Eks => "pods are cheaper than the function",
-                TargetKind::Lambda => "the function is cheaper than pods",
-            },
-            if found.changes_again() { ", until that changes again further up" } else { "" }
-        ),
-        None => "The cheaper target is the same at every rate.".to_owned(),
-    };
-    if let Some(rate) = found.rate {
-        let y = cost_at(&found.curve, rate.mean);
-        picture.marks.push(Mark { x: rate.mean, y, color: 2, look: false, tip: told.clone() });
-        let x = data.column(vec![rate.low, rate.high]);
-        let label = "break-even, 95 %".to_owned();
-        picture.lines.push(Line { label, color: 2, x, y: vec![y, y], ..Line::default() });
+fn words(advised: &Advised) -> Markup {
+    let tried: usize = advised.targets.iter().map(|advice| advice.tried).sum();
+    html! {
+        h2 { "In words" }
+        @if let Some(uncertainty) = &advised.uncertainty { p { (uncertainty.told()) } }
+        @for advice in &advised.targets {
+            @for told in &advice.left_out { p class="note" { (advice.target.title()) ": " (told) } }
+        }
+        p class="soft" {
+            (count(tried as u64)) " settings tried by simulation; mean and 95 % confidence interval over " (advised.seeds)
+            " seeds; prices of " (advised.region) ", " (advised.prices_date) "."
+        }
     }
-    data.add(picture);
-    let summary = format!(
-        "<p class=\"verdict\">{told}</p><p class=\"soft\">An even load all month; mean and 95 % confidence interval over {} \
-         seeds; prices of {}, {}.</p>",
-        found.seeds,
-        escape(&found.region),
-        escape(&found.prices_date)
-    );
-    let caption = "A month of an even load on each target, with the interval over the seeds around it. The mark is where the \
-        cheaper target changes.";
-    let row = |p: &Point| [rounded(p.rate), interval(&p.eks_usd, usd), interval(&p.lambda_usd, usd)];
-    let heads = ["messages a second", "EKS (KEDA), USD a month (95 %)", "Lambda, USD a month (95 %)"];
-    let sections = vec![
-        ("summary", summary),
-        ("pictures", section("curve", "The bill over the rate", caption)),
-        ("rates", format!("<h2>Rates</h2>{}", table("rates", &heads, found.curve.iter().map(row)))),
-        ("scenario", scenario(&found.scenario)),
-    ];
-    page("break-even", &found.scenario, sections, &data)
-}
-
-/// What the function costs at a rate, on a straight line between the logarithms of two points of the curve.
-fn cost_at(curve: &[Point], rate: f64) -> f64 {
-    let above = curve.iter().position(|point| point.rate >= rate).unwrap_or(curve.len().saturating_sub(1)).max(1);
-    let (Some(a), Some(b)) = (curve.get(above - 1), curve.get(above)) else { return 1.0 };
-    let share = (rate / a.rate).ln() / (b.rate / a.rate).ln();
-    (a.lambda_usd.mean.ln() + share * (b.lambda_usd.mean / a.lambda_usd.mean).ln()).exp()
-}
-
-fn page(what: &str, of: &Scenario, sections: Vec<Section>, data: &Data) -> String {
-    whole(&printable(&format!("Twinscale: {what} for {}", of.name)), sections, data)
-}
-
-fn scenario(of: &Scenario) -> String {
-    let json = serde_json::to_string_pretty(of).unwrap_or_default();
-    let summary = "The scenario, with every setting that was in force";
-    format!("<details><summary>{summary}</summary><pre tabindex=\"0\">{}</pre></details>", escape(&json))
 }
 
 fn cost_and_time(measured: &Measured) -> String {
     format!("{} a month, {}", interval(&measured.usd, usd), interval(&measured.seconds, seconds))
 }
 
-fn interval(interval: &Interval, write: fn(f64) -> String) -> String {
-    format!("{} ({} to {})", write(interval.mean), write(interval.low), write(interval.high))
+/// A mean, and its interval where that is more than the last digit.
+pub(super) fn interval(interval: &Interval, write: fn(f64) -> String) -> String {
+    let mean = write(interval.mean);
+    let low = write(interval.low);
+    let high = write(interval.high);
+    if low == high { mean } else { format!("{mean} ({low} to {high})") }
 }
 
 fn changes(measured: &Measured) -> String {
     let changes: Vec<_> = measured.changes.iter().map(|c| format!("{} {} → {}", c.field, c.from, c.to)).collect();
     if changes.is_empty() { "no change".to_owned() } else { changes.join("; ") }
-}
-
-/// A rate with three digits.
-fn rounded(rate: f64) -> String {
-    let decimals = (2.0 - rate.log10().floor()).clamp(0.0, 6.0) as usize;
-    format!("{rate:.decimals$}")
-}
-
-fn table<const N: usize>(label: &str, heads: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let mut out =
-        format!("<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"{label}\"><table><thead><tr>");
-    for head in heads {
-        let _ = match *head {
-            "" => write!(out, "<td></td>"),
-            head => write!(out, "<th scope=\"col\" class=\"text\">{head}</th>"),
-        };
-    }
-    out.push_str("</tr></thead><tbody>");
-    for row in rows {
-        out.push_str("<tr>");
-        for cell in row {
-            let _ = write!(out, "<td class=\"text\">{}</td>", escape(&cell));
-        }
-        out.push_str("</tr>");
-    }
-    out + "</tbody></table></div>"
 }

@@ -2,7 +2,8 @@
 //! one owner in a row that came to the same are told as one, and what is still too much is thinned out evenly.
 
 use super::super::figures::{count, printable, seconds};
-use crate::run::{Decision, Target};
+use super::picture::{Color, DecisionMark};
+use crate::run::{DecidedBy, Decision, Target};
 
 /// Looks in a row that came to the same.
 pub(super) struct Group<'a> {
@@ -30,7 +31,7 @@ pub(super) fn groups(target: &Target, most: usize) -> (Vec<Group<'_>>, usize) {
 
 fn merged(decisions: &[Decision]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
-    let mut open: Vec<(&str, usize)> = Vec::new();
+    let mut open: Vec<(DecidedBy, usize)> = Vec::new();
     for decision in decisions {
         let place = open.iter().position(|(by, _)| *by == decision.by);
         let last = place.map(|place| &mut groups[open[place].1]).filter(|group| same(group.last, decision));
@@ -40,7 +41,7 @@ fn merged(decisions: &[Decision]) -> Vec<Group<'_>> {
         }
         match place {
             Some(place) => open[place].1 = groups.len(),
-            None => open.push((&decision.by, groups.len())),
+            None => open.push((decision.by, groups.len())),
         }
         groups.push(Group { first: decision, last: decision, looks: 1 });
     }
@@ -87,7 +88,14 @@ impl Group<'_> {
 
     /// The owner's word, and what was seen.
     pub(super) fn why(&self) -> (String, String) {
-        (printable(self.last.reason.as_deref().unwrap_or("reason unknown")), printable(&self.last.detail))
+        (self.last.word(), printable(&self.last.detail))
+    }
+
+    /// Its mark.
+    pub(super) fn decided(&self, label: &str, color: Color) -> DecisionMark {
+        let (_, from, to) = self.when();
+        let why = self.last.word();
+        DecisionMark { x: self.first.t, from, to, looks: self.looks, color, why, tip: self.tip(label) }
     }
 
     /// What its mark says: when, what was decided, by whom and why, and what was seen.
@@ -95,41 +103,47 @@ impl Group<'_> {
         let ((at, from, to), (reason, detail)) = (self.when(), self.why());
         let change = if from == to { format!("stays at {to}") } else { format!("{from} → {to}") };
         let detail = if detail.is_empty() { String::new() } else { format!("\n{detail}") };
-        format!("{label}, {at}: {change}\n{}: {reason}{detail}", printable(&self.last.by))
+        format!("{label}, {at}: {change}\n{}: {reason}{detail}", self.last.by)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twinscale_scaling::{Reason, Scaler};
 
-    fn look(t: u32, by: &str, from: u32, to: u32) -> Decision {
-        let reason = Some(if from == to { "Steady" } else { "MessagesAvailable" }.to_owned());
-        Decision { t: t.into(), from, to, by: by.to_owned(), reason, detail: format!("{t} messages wait") }
+    fn look(t: u32, by: Scaler, from: u32, to: u32) -> Decision {
+        let reason = Some(if from == to { Reason::DesiredWithinRange } else { Reason::ScaleUpLimit });
+        Decision { t: t.into(), from, to, by: by.into(), reason, detail: format!("{t} messages wait") }
     }
 
     #[test]
     fn every_look_has_its_own_mark_while_there_is_room() {
-        let decisions = (0..50).map(|t| look(t, "hpa", 1, 1)).collect();
+        let decisions = (0..50).map(|t| look(t, Scaler::Hpa, 1, 1)).collect();
         let target = Target { decisions, ..Target::default() };
         assert_eq!(groups(&target, 50).0.len(), 50);
     }
 
     #[test]
     fn looks_that_came_to_the_same_are_told_as_one_even_if_two_owners_take_turns() {
-        let mut decisions: Vec<_> = (0..100).map(|t| look(t, ["hpa", "keda"][t as usize % 2], 1, 1)).collect();
-        decisions.push(look(100, "hpa", 1, 4));
+        let mut decisions: Vec<_> =
+            (0..100).map(|t| look(t, [Scaler::Hpa, Scaler::Keda][t as usize % 2], 1, 1)).collect();
+        decisions.push(look(100, Scaler::Hpa, 1, 4));
         let target = Target { decisions, ..Target::default() };
         let (groups, looks) = groups(&target, 10);
         assert_eq!((groups.len(), looks), (3, 101));
-        assert_eq!(groups[0].tip("EKS"), "EKS, 0.0 s to 98.0 s, 50 looks: stays at 1\nhpa: Steady\n98 messages wait");
+        assert_eq!(
+            groups[0].tip("EKS"),
+            "EKS, 0 ms to 1 min 38 s, 50 looks: stays at 1\nhpa: DesiredWithinRange\n98 messages wait"
+        );
         assert!(groups[2].changed());
     }
 
     #[test]
     fn a_page_never_gets_more_marks_than_it_has_room_for_and_changes_come_first() {
-        let swing = |t: u32| look(t, "mapping", t % 2, (t + 1) % 2);
-        let decisions = (0..5000).map(|t| if t % 5 == 0 { look(t, "mapping", 1, 1) } else { swing(t) }).collect();
+        let swing = |t: u32| look(t, Scaler::EventSourceMapping, t % 2, (t + 1) % 2);
+        let decisions =
+            (0..5000).map(|t| if t % 5 == 0 { look(t, Scaler::EventSourceMapping, 1, 1) } else { swing(t) }).collect();
         let target = Target { decisions, ..Target::default() };
         let (groups, looks) = groups(&target, 100);
         assert!(groups.len() <= 100 && groups.iter().all(Group::changed), "{}", groups.len());

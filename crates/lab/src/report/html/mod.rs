@@ -1,87 +1,206 @@
 //! `report.html`: one self-contained page with pictures, drawn by uPlot, which is embedded. No network, no account.
+//!
+//! # Pictures of other data, in another page
+//!
+//! Data goes in as a [`View`]: the runs, their prices, a goal if there is one, and what was observed elsewhere.
+//!
+//! ```text
+//! View ─┬► page        the finished report, one file
+//!       ├► live_page   the same, which follows the server-sent events `state` and `done` at `events`
+//!       ├► served_page the same with controls above it and a script of its own
+//!       └► state       new data for a page that is open: one line of JSON
+//! ```
+//!
+//! Markup is maud's, which escapes whatever it is given. In the page, `pictures.draw(data)` (draw.js) draws, and
+//! `twinscale.show(state)` (page.js) takes such a state, already parsed, and redraws everything: titles,
+//! cards, tables and pictures. What is zoomed stays zoomed. A script of [`served_page`] needs nothing else:
+//! `twinscale.show(await (await fetch("simulate", { method: "POST", body })).json())`.
 
+use std::collections::BTreeMap;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
 use super::figures::heading;
+use crate::advise::Goal;
 use crate::cost::Prices;
 use crate::run::Run;
+use crate::target::TargetKind;
 use picture::Data;
+use sections::sections;
 
 mod advice;
+mod backtest;
 mod bill;
+mod break_even;
+mod cards;
+mod decision;
+mod distribution;
 mod looks;
 mod picture;
-mod runs;
 mod sections;
+mod tables;
+mod time;
 
-const SCRIPT: &str = include_str!("page.js");
+const LOCALE: &str = include_str!("locale.js");
+const DRAW: &str = include_str!("draw.js");
+const PAGE: &str = include_str!("page.js");
 const STYLE: &str = include_str!("page.css");
 const UPLOT: &str = include_str!("uplot/uPlot.iife.min.js");
 const UPLOT_STYLE: &str = include_str!("uplot/uPlot.min.css");
 
-pub use advice::{advice_page, break_even_page};
+pub use advice::advice_page;
+pub use break_even::break_even_page;
+pub use decision::decision_page;
 
-/// A part of a page: its id, and what is in it.
-type Section = (&'static str, String);
+/// What a page shows.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The runs, in their order.
+    pub runs: &'a [Run],
+    /// What they are billed by.
+    pub prices: &'a Prices,
+    /// What has to be met, if anything.
+    pub goal: Option<Goal>,
+    /// What was recorded elsewhere, drawn beside the runs.
+    pub observed: &'a [Observed],
+}
 
-/// What a live page is sent: all of it anew, so that a viewer who missed some is right after the next one.
+/// One line that was recorded elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// What the line is called.
+    pub label: String,
+    /// The picture that it is drawn into.
+    pub on: Panel,
+    /// Scenario seconds, and the value then in the unit of the picture; in the order of time.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A picture over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Panel {
+    /// Messages a second that arrive and that are done.
+    Flow,
+    /// Messages that wait or are worked on.
+    Backlog,
+    /// The 95th percentile of latency, in seconds.
+    Latency,
+    /// Messages that a target has room for at once.
+    Slots(TargetKind),
+}
+
+impl<'a> View<'a> {
+    /// Runs and their prices, without anything beside them.
+    pub fn of(runs: &'a [Run], prices: &'a Prices) -> Self {
+        Self { runs, prices, goal: None, observed: &[] }
+    }
+
+    fn title(&self) -> String {
+        let names: Vec<_> = self.runs.iter().map(heading).collect();
+        format!("Twinscale: {}", names.join("; "))
+    }
+}
+
+/// What a run is called beside the others of its page.
+fn name(runs: &[Run], n: usize) -> String {
+    if runs.len() > 1 { format!("{}. {}", n + 1, heading(&runs[n])) } else { heading(&runs[n]) }
+}
+
+/// How far the runs of a view are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// They go on: there is no verdict yet.
+    Going,
+    /// They are over.
+    Finished,
+}
+
+/// A part of a page.
+struct Section {
+    id: &'static str,
+    html: Markup,
+}
+
+/// What an open page is sent: all of it anew, so that a viewer who missed some is right after the next one.
 #[derive(Serialize)]
 struct State {
     title: String,
-    sections: serde_json::Map<String, serde_json::Value>,
+    sections: BTreeMap<&'static str, String>,
     data: Data,
 }
 
-/// The page of these runs, in their order.
-pub fn page(runs: &[Run], prices: &Prices) -> String {
-    whole(&title(runs), sections::sections(runs, prices, false), &runs::data(runs, false))
+/// The page of finished runs.
+pub fn page(view: View) -> String {
+    whole(&view.title(), sections(view, Standing::Finished), &data(view, Standing::Finished), "")
 }
 
 /// A page of a run that goes on: it follows the server-sent events beside it.
-pub fn live_page(run: &Run, prices: &Prices) -> String {
-    let runs = std::slice::from_ref(run);
-    whole(&title(runs), sections::sections(runs, prices, true), &runs::data(runs, true))
+pub fn live_page(view: View) -> String {
+    whole(&view.title(), sections(view, Standing::Going), &data(view, Standing::Going), "")
 }
 
-/// What is sent to live pages, as one line of JSON: the run so far, or the finished one.
-pub fn live_state(run: &Run, prices: &Prices, finished: bool) -> String {
-    let runs = std::slice::from_ref(run);
-    // The places of the pictures stay as they are, and what is open in them, until their last captions come.
-    let sections = sections::sections(runs, prices, !finished).into_iter();
-    let sections = sections.filter(|(id, _)| finished || *id != "pictures");
+/// The page of finished runs with `controls` (HTML, trusted) above them, and a script (trusted) that calls
+/// `twinscale.show` with a [`state`] when it has a new one.
+pub fn served_page(view: View, controls: String, script: &str) -> String {
+    let mut sections = sections(view, Standing::Finished);
+    sections.insert(0, Section { id: "controls", html: PreEscaped(controls) });
+    whole(&view.title(), sections, &data(view, Standing::Finished), script)
+}
+
+/// What an open page is sent, as one line of JSON.
+pub fn state(view: View, standing: Standing) -> String {
+    // While a run goes on, the places of its pictures stay as they are, and what is open in them, until their last captions
+    // come.
+    let sections = sections(view, standing).into_iter();
+    let sections = sections.filter(|section| standing == Standing::Finished || section.id != "pictures");
     let state = State {
-        title: title(runs),
-        sections: sections.map(|(id, html)| (id.to_owned(), html.into())).collect(),
-        data: runs::data(runs, !finished),
+        title: view.title(),
+        sections: sections.map(|section| (section.id, section.html.into_string())).collect(),
+        data: data(view, standing),
     };
-    serde_json::to_string(&state).unwrap_or_default()
+    json(&state)
 }
 
-fn title(runs: &[Run]) -> String {
-    let names: Vec<_> = runs.iter().map(heading).collect();
-    format!("Twinscale: {}", names.join("; "))
+/// What is drawn.
+fn data(view: View, standing: Standing) -> Data {
+    let mut data = Data::default();
+    data.live = standing == Standing::Going;
+    time::draw(view, &mut data);
+    distribution::draw(view, &mut data);
+    data
 }
 
-/// Text as HTML.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+/// Numbers and texts in lists and maps, which all have a JSON form.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("maps with text as keys, and no number that JSON lacks")
 }
 
-fn whole(title: &str, sections: Vec<Section>, data: &Data) -> String {
-    let title = escape(title);
-    let section = |(id, html)| format!("<section id=\"{id}\">{html}</section>\n");
-    let body: String = sections.into_iter().map(section).collect();
+fn whole(title: &str, sections: Vec<Section>, data: &Data, script: &str) -> String {
     // Inside a script element, only `</` and `<!--` could end or change it.
-    let data = serde_json::to_string(data).unwrap_or_default().replace('<', "\\u003c");
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{UPLOT_STYLE}\n{STYLE}</style></head>\n\
-         <body><header><h1>{title}</h1></header>\n<main>\n{body}</main>\n<footer class=\"soft\">Times are scenario \
-         seconds. Colours are Okabe and Ito's, which colour-blind eyes tell apart; lines differ by their dashes too. Made by \
-         twinscale {version}; pictures by uPlot (MIT).</footer>\n\
-         <script type=\"application/json\" id=\"data\">{data}</script>\n<script>{UPLOT}</script>\n\
-         <script>{SCRIPT}</script>\n</body></html>\n",
-        version = env!("CARGO_PKG_VERSION"),
-    )
+    let data = json(data).replace('<', "\\u003c");
+    let raw = |text: &str| PreEscaped(text.to_owned());
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                link rel="icon" href="data:,";
+                style { (raw(UPLOT_STYLE)) "\n" (raw(STYLE)) }
+            }
+            body {
+                header { h1 { (title) } }
+                main { @for section in sections { section id=(section.id) { (section.html) } "\n" } }
+                footer class="soft" {
+                    "Times are scenario seconds. Colours are told apart by colour-blind eyes, and lines differ by their dashes \
+                     too. Made by twinscale " (env!("CARGO_PKG_VERSION")) "; pictures by uPlot (MIT)."
+                }
+                script type="application/json" id="data" { (raw(&data)) }
+                @for part in [LOCALE, UPLOT, DRAW, PAGE, script] { script { (raw(part)) } "\n" }
+            }
+        }
+    };
+    page.into_string()
 }

@@ -1,18 +1,25 @@
 use super::verdict;
 use crate::cost::prices;
-use crate::run::{Band, Engine, Latency, Messages, Run, SCHEMA, Seeds, Target, Usage};
+use crate::run::{Band, Engine, Latency, Messages, Requests, Run, SCHEMA, Seeds, Target, Usage};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
 
 fn target(drain: f64, p95: f64, pod_seconds: Option<f64>, gb_seconds: Option<f64>) -> Target {
     Target {
-        messages: Messages { sent: 1000, done: 1000, lost: Some(0), ..Messages::default() },
+        messages: Messages { sent: 1000, done: 1000, lost: Some(0), retried: Some(0), ..Messages::default() },
+        requests: Requests::none(),
         drain_seconds: Some(drain),
         floor_seconds: Some(drain),
         latency_seconds: Some(Latency { p95, ..Latency::default() }),
         peak_capacity: 15,
         in_host_concurrency: 1,
-        usage: Usage { pod_seconds, gb_seconds, ..Usage::default() },
+        usage: Usage {
+            pod_seconds,
+            queue_reads: pod_seconds.map(|_| 0),
+            gb_seconds,
+            invocations: gb_seconds.map(|_| 0),
+            ..Usage::default()
+        },
         ..Target::default()
     }
 }
@@ -27,11 +34,19 @@ fn lambda() -> Target {
 
 fn told(eks: Option<Target>, lambda: Option<Target>) -> String {
     let mut scenario = Scenario::default();
-    (scenario.eks.pod.cpu_limit, scenario.eks.pod.memory_mib) = (1.0, 512);
+    (scenario.eks.pod.cpu_request, scenario.eks.pod.memory_request_mib) = (1.0, 512);
+    scenario.work.reject_share = 0.01;
     let targets = [(TargetKind::Eks, eks), (TargetKind::Lambda, lambda)];
     let targets = targets.into_iter().filter_map(|(kind, target)| Some((kind, target?))).collect();
-    let run =
-        Run { schema: SCHEMA.to_owned(), engine: Engine::Local, scenario, speed: None, targets, warnings: vec![] };
+    let run = Run {
+        schema: SCHEMA.to_owned(),
+        engine: Engine::Local,
+        scenario,
+        speed: None,
+        targets,
+        uncertainty: None,
+        warnings: vec![],
+    };
     verdict(&run, &prices::read(None).expect("built in")).join(" ")
 }
 
@@ -40,8 +55,8 @@ fn it_says_who_won_on_what_and_by_how_much() {
     let told = told(Some(eks()), Some(lambda()));
     for part in [
         "Lambda won on time to drain, latency and cost.",
-        "Lambda drained after 40.0 s; EKS (KEDA) took 160.0 s, 4.0 times as long.",
-        "95 were done within 149.0 s on EKS (KEDA) and within 35.0 s on Lambda.",
+        "Lambda drained after 40.0 s; EKS (KEDA) took 2 min 40 s, 4.0 times as long.",
+        "95 were done within 2 min 29 s on EKS (KEDA) and within 35.0 s on Lambda.",
         "of which $72.00 are for EKS control plane.",
         "EKS (KEDA) peaked at 15 pods, each with one message at a time.",
         "No message was lost.",
@@ -101,17 +116,33 @@ fn one_target_alone_and_none_at_all_have_a_verdict() {
 fn what_is_not_known_is_left_out_or_said() {
     let mut unknown = eks();
     (unknown.latency_seconds, unknown.usage) = (None, Usage::default());
+    unknown.requests.send = None;
     let told = told(Some(unknown), Some(lambda()));
     assert!(told.starts_with("Lambda won on time to drain."), "{told}");
     assert!(told.contains("What EKS (KEDA) costs is not known."), "{told}");
-    assert!(!told.contains("NaN") && !told.contains("requests a message"), "{told}");
+    assert!(!told.contains("NaN") && !told.contains("requests per message"), "{told}");
 }
 
 #[test]
 fn with_several_seeds_it_says_how_far_they_are_apart() {
     let mut lucky = eks();
     let band = Band { median: 158.0, low: 150.0, high: 170.0, of: 20 };
-    lucky.seeds = Some(Seeds { count: 20, figures: [("drain_seconds".to_owned(), band)].into(), ..Seeds::default() });
+    lucky.seeds =
+        Some(Seeds { count: 20, figures: [(crate::run::SeedFigure::DrainSeconds, band)].into(), ..Seeds::default() });
     let told = told(Some(lucky), Some(lambda()));
-    assert!(told.contains("Of 20 seeds, 95 % drained: EKS (KEDA) in 150.0 s to 170.0 s."), "{told}");
+    assert!(told.contains("Of 20 seeds, 95 % drained: EKS (KEDA) in 2 min 30 s to 2 min 50 s."), "{told}");
+}
+
+#[test]
+fn dead_letters_are_not_called_done() {
+    let mut some = eks();
+    (some.messages.done, some.messages.rejected) = (990, 10);
+    let alone = told(Some(some.clone()), None);
+    assert!(
+        alone.contains("drained after 2 min 40 s: 990 of 1,000 messages were done, 10 are dead letters."),
+        "{alone}"
+    );
+    assert!(alone.contains("Of a hundred messages that were done, 95 were done within"), "{alone}");
+    let both = told(Some(some), Some(lambda()));
+    assert!(!both.contains("was done with 1,000 messages"), "{both}");
 }

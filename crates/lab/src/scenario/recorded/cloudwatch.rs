@@ -2,52 +2,98 @@
 
 use serde_json::Value;
 
-use super::{Mistake, Row, seconds, whole};
+use super::metric::{Reading, RecordedMetric, Values};
+use super::{Mistake, seconds};
 
-const ADVICE: &str = "no time and whole sum in it: ask for NumberOfMessagesSent with --statistics Sum";
+/// The statistics of get-metric-statistics, in the order in which one is taken where there are several.
+const STATISTICS: [&str; 4] = ["Sum", "Maximum", "Average", "Minimum"];
 
-/// The rows in order of time; `None` if the text is neither.
-pub(super) fn parse(text: &str) -> Option<Result<Vec<Row>, Mistake>> {
-    let rows = if text.trim_start().starts_with('{') {
-        from_json(text)
-    } else if text.lines().any(|line| line.starts_with("DATAPOINTS\t")) {
-        from_text(text)
-    } else {
-        return None;
-    };
-    Some(rows.map(|mut rows| {
-        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-        rows.dedup_by(|later, earlier| later.0 == earlier.0);
-        rows
-    }))
+/// In order of time, each moment once.
+fn in_order(mut points: Vec<Reading>) -> Vec<Reading> {
+    points.sort_by(|a, b| a.at.total_cmp(&b.at));
+    points.dedup_by(|later, earlier| later.at == earlier.at);
+    points
 }
 
-fn from_text(text: &str) -> Result<Vec<Row>, Mistake> {
+/// The lines of `--output text`.
+pub(super) fn of_text(text: &str) -> Result<Vec<RecordedMetric>, Mistake> {
     let lines = text.lines().enumerate().filter(|(_, line)| line.starts_with("DATAPOINTS\t"));
-    let row = |(n, line): (usize, &str)| {
+    let point = |(n, line): (usize, &str)| {
         let mut cells = line.split('\t').skip(1);
-        let (count, at) = (cells.next().and_then(|cell| cell.parse().ok()), cells.next().and_then(seconds));
-        at.zip(count.and_then(whole)).ok_or((Some(n + 1), format!("'{line}': {ADVICE}")))
+        let (value, at) = (cells.next().and_then(|cell| cell.parse().ok()), cells.next().and_then(seconds));
+        let seen = at.zip(value).map(|(at, value)| Reading { at, value, line: Some(n + 1), empty: false });
+        seen.ok_or((Some(n + 1), format!("'{line}': there is no time and value in it")))
     };
-    lines.map(row).collect()
+    let points = lines.map(point).collect::<Result<_, _>>()?;
+    let name = text.lines().find(|line| !line.contains('\t')).unwrap_or_default().trim().to_owned();
+    Ok(vec![RecordedMetric { name, kind: Values::Period(None), series: vec![in_order(points)] }])
 }
 
-fn from_json(text: &str) -> Result<Vec<Row>, Mistake> {
-    let answer: Value =
-        serde_json::from_str(text).map_err(|e| (Some(e.line()).filter(|n| *n > 1), format!("no JSON: {e}")))?;
-    let row = |at: &Value, count: &Value| {
-        let row = at.as_str().and_then(seconds).zip(count.as_f64().and_then(whole));
-        row.ok_or((None, format!("{at} {count}: {ADVICE}")))
-    };
+/// Either of the two answers.
+pub(super) fn of_json(answer: &Value) -> Result<Vec<RecordedMetric>, Mistake> {
     if let Some(points) = answer["Datapoints"].as_array() {
-        return points.iter().map(|point| row(&point["Timestamp"], &point["Sum"])).collect();
+        return Ok(vec![of_statistics(answer, points)?]);
     }
-    match answer["MetricDataResults"].as_array().map(Vec::as_slice) {
-        Some([result]) => {
-            let (times, values) = (result["Timestamps"].as_array(), result["Values"].as_array());
-            times.into_iter().flatten().zip(values.into_iter().flatten()).map(|(at, count)| row(at, count)).collect()
+    let Some(results) = answer["MetricDataResults"].as_array() else {
+        let what = "there are neither Datapoints nor MetricDataResults in it, nor what Prometheus answers";
+        return Err((None, what.to_owned()));
+    };
+    if let Some(message) = answer["Messages"].as_array().and_then(|all| all.first()) {
+        return Err((None, format!("CloudWatch says of it: {}", message["Value"].as_str().unwrap_or_default())));
+    }
+    let mut metrics: Vec<(String, RecordedMetric)> = Vec::new();
+    let mut partial = None;
+    for result in results {
+        let text = |field: &str| result[field].as_str().unwrap_or_default().to_owned();
+        let (id, label) = (text("Id"), text("Label"));
+        let name = if label.is_empty() { id.clone() } else { label };
+        // A command line that turns pages gives the parts of one metric one after the other.
+        partial = (result["StatusCode"] == "PartialData").then(|| name.clone());
+        let series = points(result)?;
+        match metrics.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, metric)) => metric.series[0].extend(series),
+            None => metrics.push((id, RecordedMetric { name, kind: Values::Period(None), series: vec![series] })),
         }
-        Some(_) => Err((None, "there is more than one metric in it: ask for one".to_owned())),
-        None => Err((None, "there are neither Datapoints nor MetricDataResults in it".to_owned())),
     }
+    if let Some(name) = partial {
+        let what =
+            format!("{name} is not all there (PartialData): ask for less time, or let the command line turn pages");
+        return Err((None, what));
+    }
+    let ordered = |(_, metric): (String, RecordedMetric)| {
+        let series = metric.series.into_iter().map(in_order).collect();
+        RecordedMetric { series, ..metric }
+    };
+    Ok(metrics.into_iter().map(ordered).collect())
+}
+
+fn of_statistics(answer: &Value, points: &[Value]) -> Result<RecordedMetric, Mistake> {
+    let known = |statistic: &&&str| points.iter().all(|point| point[**statistic].is_number());
+    let statistic = STATISTICS.iter().find(known).copied();
+    let point = |point: &Value| {
+        let value = statistic.and_then(|statistic| point[statistic].as_f64());
+        seen(&point["Timestamp"], value).ok_or_else(|| (None, format!("{point}: there is no time and statistic in it")))
+    };
+    let all = points.iter().map(point).collect::<Result<_, _>>()?;
+    let name = answer["Label"].as_str().unwrap_or_default().to_owned();
+    Ok(RecordedMetric { name, kind: Values::Period(statistic.map(str::to_owned)), series: vec![in_order(all)] })
+}
+
+fn points(result: &Value) -> Result<Vec<Reading>, Mistake> {
+    let (Some(times), Some(values)) = (result["Timestamps"].as_array(), result["Values"].as_array()) else {
+        return Err((None, format!("{}: there are no Timestamps and Values in it", result["Id"])));
+    };
+    if times.len() != values.len() {
+        return Err((None, format!("{}: there are {} times and {} values", result["Id"], times.len(), values.len())));
+    }
+    let point = |(at, value): (&Value, &Value)| {
+        seen(at, value.as_f64()).ok_or_else(|| (None, format!("{at} {value}: no time and value")))
+    };
+    times.iter().zip(values).map(point).collect()
+}
+
+/// Times are dates, or seconds since 1970.
+fn seen(at: &Value, value: Option<f64>) -> Option<Reading> {
+    let at = at.as_f64().or_else(|| at.as_str().and_then(seconds))?;
+    Some(Reading { at, value: value?, line: None, empty: false })
 }

@@ -1,6 +1,7 @@
 use super::*;
+use twinscale_scaling::Reason;
 use twinscale_scaling::keda::Trigger;
-use twinscale_scaling::scaled_job::{Settings, Strategy};
+use twinscale_scaling::scaled_job::{ScaledJobSettings, Strategy};
 
 /// 100 messages at once, a job for each, 20 at most; a message takes 100 s, so that three polls see the same jobs.
 fn jobs(strategy: Strategy, scale_on_in_flight: bool) -> Target {
@@ -8,12 +9,12 @@ fn jobs(strategy: Strategy, scale_on_in_flight: bool) -> Target {
     scenario.messages = 100;
     scenario.work.wait = "constant:100s".parse().expect("a wait");
     (scenario.eks.pod.prefetch, scenario.eks.pod.receive_min_room) = (0, 1);
-    scenario.eks.job = Some(Settings {
+    scenario.eks.job = Some(ScaledJobSettings {
         max_replica_count: Some(20),
         strategy,
         messages_per_job: Some(1),
         triggers: vec![Trigger { queue_length: 1, scale_on_in_flight, ..Trigger::default() }],
-        ..Settings::default()
+        ..ScaledJobSettings::default()
     });
     run_eks(&scenario.checked().expect("a good scenario"))
 }
@@ -29,7 +30,7 @@ fn every_strategy_handles_every_message_within_the_maximum() {
         assert_eq!((messages.done, messages.lost, messages.duplicates), (100, Some(0), Some(0)), "{strategy:?}");
         assert_eq!(target.peak_capacity, 20, "{strategy:?}");
         assert!(target.floor_seconds.is_some(), "{strategy:?}: jobs end by themselves");
-        assert_eq!(target.decisions[0].reason.as_deref(), Some("KEDAJobsCreated"));
+        assert_eq!(target.decisions[0].reason, Some(Reason::KEDAJobsCreated));
     }
 }
 
@@ -43,11 +44,28 @@ fn the_default_strategy_counts_running_jobs_twice_where_messages_in_flight_are_l
         scenario.work.wait = "constant:100s".parse().expect("a wait");
         (scenario.eks.pod.prefetch, scenario.eks.pod.receive_min_room) = (0, 1);
         let triggers = vec![Trigger { queue_length: 1, scale_on_in_flight: false, ..Trigger::default() }];
-        scenario.eks.job = Some(Settings { strategy, triggers, messages_per_job: Some(1), ..Settings::default() });
+        scenario.eks.job =
+            Some(ScaledJobSettings { strategy, triggers, messages_per_job: Some(1), ..ScaledJobSettings::default() });
         run_eks(&scenario).latency_seconds.expect("done").p95
     };
     let (default, accurate) = (few(Strategy::Default), few(Strategy::Accurate));
     assert!(accurate + 30.0 < default, "accurate {accurate}, default {default}");
+}
+
+#[test]
+fn a_job_ends_at_the_first_empty_answer_after_exit_when_idle() {
+    let lived = |exit_when_idle: u64| {
+        let mut scenario = article();
+        scenario.messages = 1;
+        scenario.eks.pod.exit_when_idle = Duration::from_secs(exit_when_idle);
+        (scenario.eks.pod.receive_min_room, scenario.eks.pod.delete_linger) = (1, Duration::ZERO);
+        scenario.work.wait = "constant:1s".parse().expect("a wait");
+        scenario.eks.pod.start_delay = "constant:2s".parse().expect("a wait");
+        scenario.eks.job = Some(ScaledJobSettings { first_poll: Some(Duration::ZERO), ..ScaledJobSettings::default() });
+        run_eks(&scenario).usage.pod_seconds.expect("pods")
+    };
+    // Polls end at 22 and 42 s (one message, received at 2 s); the first is too early for the 30 s that eks/ sets.
+    assert_eq!((lived(20), lived(30)), (22.0, 42.0));
 }
 
 #[test]
@@ -57,7 +75,8 @@ fn a_job_takes_its_share_and_ends_or_goes_on_until_nothing_comes() {
         scenario.messages = 300;
         let triggers = vec![Trigger { queue_length: 10, ..Trigger::default() }];
         let max_replica_count = Some(10);
-        scenario.eks.job = Some(Settings { max_replica_count, triggers, messages_per_job, ..Settings::default() });
+        scenario.eks.job =
+            Some(ScaledJobSettings { max_replica_count, triggers, messages_per_job, ..ScaledJobSettings::default() });
         let target = run_eks(&scenario);
         assert_eq!((target.messages.done, target.peak_capacity), (300, 10));
         target.decisions.iter().filter(|decision| decision.from != decision.to).count()

@@ -1,7 +1,8 @@
 use super::*;
 use crate::scenario::load::Load;
 use crate::scenario::{Lambda, Managed};
-use twinscale_scaling::event_source::{Provisioned, Settings};
+use twinscale_scaling::event_source::{MappingSettings, Provisioned};
+use twinscale_scaling::{Reason, Scaler};
 
 fn function(change: impl FnOnce(&mut Scenario)) -> Target {
     let mut scenario = article();
@@ -44,7 +45,7 @@ fn a_thousand_environments_start_in_ten_seconds_and_no_more() {
         s.work.wait = "constant:12s".parse().expect("a wait");
         (s.lambda.timeout, s.lambda.visibility_timeout) = (Duration::from_secs(300), Duration::from_secs(1800));
         let provisioned = Some(Provisioned { minimum_pollers: 200, maximum_pollers: 200 });
-        s.lambda.mapping = Settings { provisioned, ..s.lambda.mapping.clone() };
+        s.lambda.mapping = MappingSettings { provisioned, ..s.lambda.mapping.clone() };
     });
     let at = |t: f64| target.samples.iter().find(|s| s.t >= t).map_or(0, |s| s.capacity);
     assert!((1000..=1101).contains(&at(1.0)), "{}", at(1.0));
@@ -64,6 +65,93 @@ fn a_deployment_starts_every_environment_anew() {
     };
     let (none, three) = (cold(0), cold(50));
     assert!(three > 3 * none, "{none} {three}");
+}
+
+#[test]
+fn a_deployment_lets_a_mapping_exceed_its_maximum_by_some_percent_for_moments() {
+    let peak = |every: u64| {
+        let target = function(|s| {
+            s.load = Load::Steady { rate: 400.0 };
+            (s.messages, s.limit) = (160_000, Duration::from_secs(400));
+            s.work.wait = "constant:200ms".parse().expect("a wait");
+            s.lambda.deploy_every = Duration::from_secs(every);
+            s.lambda.mapping =
+                MappingSettings { batch_size: 1, maximum_concurrency: Some(60), ..s.lambda.mapping.clone() };
+        });
+        target.peak_capacity
+    };
+    assert_eq!(peak(0), 60);
+    let overshot = peak(40);
+    assert!((61..=90).contains(&overshot), "{overshot}");
+}
+
+#[test]
+fn a_message_reaches_the_function_with_the_published_latency() {
+    let latency = |fifo| {
+        let target = function(|s| {
+            s.load = Load::Steady { rate: 5.0 };
+            (s.messages, s.queue.fifo, s.queue.groups) = (4000, fifo, 100);
+            s.work.wait = "constant:0s".parse().expect("a wait");
+            (s.lambda.placement, s.lambda.init) = (Duration::ZERO, Duration::ZERO);
+            s.lambda.mapping.batch_size = 1;
+        });
+        target.latency_seconds.expect("done")
+    };
+    let near = |ours: f64, published: f64, of: f64| (ours - published).abs() <= of * published;
+    // bitesizedserverless.com (2022).
+    let (standard, fifo) = (latency(false), latency(true));
+    assert!(near(standard.p50, 0.016, 0.1) && near(standard.p90, 0.034, 0.1), "{standard:?}");
+    assert!(near(standard.p99, 0.105, 0.25), "{standard:?}");
+    assert!(near(fifo.p50, 0.028, 0.1) && near(fifo.p99, 0.645, 0.25), "{fifo:?}");
+}
+
+#[test]
+fn what_a_handler_throws_fails_its_whole_batch_and_the_mapping_backs_off_by_each() {
+    let run = |throw_share, report| {
+        function(|s| {
+            (s.messages, s.limit) = (60_000, Duration::from_secs(40));
+            (s.work.throw_share, s.queue.max_receive_count) = (throw_share, 1000);
+            s.work.wait = "constant:50ms".parse().expect("a wait");
+            s.lambda.mapping =
+                MappingSettings { batch_size: 1, report_batch_item_failures: report, ..MappingSettings::default() };
+        })
+    };
+    let invocations = |target: &Target| target.usage.invocations.expect("counted") as f64;
+    let (well, few, many, reported) = (run(0.0, false), run(0.01, false), run(0.1, false), run(0.1, true));
+    // Messages wait all the time, so the ramp goes on against the failures; with partial responses nothing slows it down.
+    assert!(invocations(&few) < 0.9 * invocations(&well), "{} {}", invocations(&few), invocations(&well));
+    assert!(invocations(&many) < 0.4 * invocations(&well), "{} {}", invocations(&many), invocations(&well));
+    assert!(invocations(&reported) > 0.95 * invocations(&well), "{}", invocations(&reported));
+    assert!(many.decisions.iter().any(|d| d.reason == Some(Reason::ErrorBackoff)));
+    assert_eq!(many.messages.rejected, 0, "what was thrown at comes again");
+}
+
+#[test]
+fn an_account_begins_ten_invocations_a_second_for_each_of_its_executions() {
+    let target = function(|s| {
+        (s.messages, s.lambda.account_concurrency) = (20_000, 50);
+        s.work.wait = "constant:1ms".parse().expect("a wait");
+        (s.lambda.mapping.batch_size, s.queue.max_receive_count) = (1, 1000);
+    });
+    // 500 a second, and a second's worth at once.
+    assert!(target.drain_seconds.is_some_and(|drained| drained > 39.0), "{:?}", target.drain_seconds);
+}
+
+#[test]
+fn a_standard_mapping_passes_five_megabytes_a_second_to_managed_instances() {
+    let drained = |managed: bool| {
+        let target = function(|s| {
+            (s.messages, s.body_bytes) = (2000, 100_000);
+            s.work.wait = "constant:10ms".parse().expect("a wait");
+            (s.lambda.memory_mb, s.lambda.managed) = (2048, managed.then(Managed::default));
+        });
+        assert_eq!(target.messages.done, 2000);
+        target.drain_seconds.expect("drained")
+    };
+    // 200 MB.
+    let (instances, functions) = (drained(true), drained(false));
+    assert!((39.0..45.0).contains(&instances), "{instances}");
+    assert!(functions < 30.0, "{functions}");
 }
 
 #[test]
@@ -99,7 +187,8 @@ fn low_traffic_may_keep_a_batch_beyond_its_window() {
             s.messages = 60;
             s.work.wait = "constant:10ms".parse().expect("a wait");
             s.lambda.low_traffic_wait = Duration::from_secs(wait);
-            s.lambda.mapping = Settings { batch_size: 100, window: Duration::from_secs(2), ..s.lambda.mapping.clone() };
+            s.lambda.mapping =
+                MappingSettings { batch_size: 100, window: Duration::from_secs(2), ..s.lambda.mapping.clone() };
         });
         target.latency_seconds.expect("done").p50
     };
@@ -119,7 +208,7 @@ fn a_function_that_runs_into_its_timeout_fails_its_whole_batch_and_the_mapping_b
     };
     let failing = run(Duration::ZERO);
     assert!(failing.messages.duplicates.is_some_and(|n| n > 1000), "{:?}", failing.messages);
-    assert!(failing.decisions.iter().any(|d| d.reason.as_deref() == Some("ErrorBackoff")));
+    assert!(failing.decisions.iter().any(|d| d.reason == Some(Reason::ErrorBackoff)));
     assert_eq!((failing.messages.done, failing.messages.lost), (2000, Some(0)));
 }
 
@@ -150,7 +239,7 @@ fn a_provisioned_poller_moves_a_megabyte_a_second() {
             (s.messages, s.body_bytes) = (2000, body_bytes);
             s.work.wait = "constant:1ms".parse().expect("a wait");
             let provisioned = Some(Provisioned { minimum_pollers: 2, maximum_pollers: 2 });
-            s.lambda.mapping = Settings { provisioned, ..s.lambda.mapping.clone() };
+            s.lambda.mapping = MappingSettings { provisioned, ..s.lambda.mapping.clone() };
         });
         target.drain_seconds.expect("drained")
     };
@@ -186,7 +275,7 @@ mod managed {
             let managed = Managed { max_concurrency: Some(2), ..Managed::default() };
             fleet(load, 6000, managed).decisions
         };
-        let throttled = |decisions: &[Decision]| decisions.iter().any(|d| d.reason.as_deref() == Some("ErrorBackoff"));
+        let throttled = |decisions: &[Decision]| decisions.iter().any(|d| d.reason == Some(Reason::ErrorBackoff));
         assert!(throttled(&ramp(1.0, 40.0, 20)), "forty times as much within 20 s");
         assert!(!throttled(&ramp(1.0, 8.0, 1200)), "eight times as much within 20 min");
     }
@@ -195,7 +284,7 @@ mod managed {
     fn it_grows_on_saturation_and_is_back_at_its_minimum_five_minutes_later() {
         let managed = Managed { max_concurrency: Some(2), max_environments: 30, ..Managed::default() };
         let target = fleet(Load::Burst, 3000, managed);
-        let fleet = || target.decisions.iter().filter(|d| d.by == "managed-instances");
+        let fleet = || target.decisions.iter().filter(|d| d.by == Scaler::ManagedInstances.into());
         assert!(fleet().any(|d| d.to > 3), "{:?}", target.decisions);
         assert_eq!(fleet().next_back().map(|d| d.to), Some(3));
         assert!(target.floor_seconds > target.drain_seconds.map(|t| t + 200.0));

@@ -31,7 +31,7 @@ fn pods_without_a_node_count_as_replicas_and_work_nothing() {
     let full = on_nodes(Nodes { pods_per_node: 2, ..Nodes::default() });
     let eks = run_eks(&full);
     assert_eq!(eks.peak_capacity, 15, "the HPA goes on: Pending pods are replicas");
-    // Two pods of about 0.57 messages a second.
+    // Two pods of about 0.57 messages per second.
     assert!(eks.drain_seconds.is_some_and(|t| t > 700.0), "{:?}", eks.drain_seconds);
 }
 

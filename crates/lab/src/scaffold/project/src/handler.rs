@@ -22,7 +22,7 @@ pub struct Orders {
     reservations: String,
 }
 
-/// Makes the handler: settings, clients and pools, once a process. `WAREHOUSE_URL` is where the warehouse is.
+/// Makes the handler: settings, clients and pools, once per process. `WAREHOUSE_URL` is where the warehouse is.
 pub async fn handler(context: &Context) -> Result<Typed<Order, Orders>, Error> {
     let warehouse = context.required("WAREHOUSE_URL")?;
     let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;

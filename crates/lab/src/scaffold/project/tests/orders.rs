@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::time::timeout;
-use twinscale_sqs::server::{Options, SqsServer};
+use twinscale_sqs::server::SqsServer;
 
 /// A warehouse that is busy the first time it is asked for order 2.
 struct Warehouse {
@@ -60,7 +60,7 @@ async fn answer(mut stream: TcpStream, asked: Arc<Mutex<Vec<u64>>>) {
 
 #[tokio::test]
 async fn orders_are_reserved_retried_and_rejected() {
-    let sqs = SqsServer::start(([127, 0, 0, 1], 0).into(), Options::default()).await.expect("a free port");
+    let sqs = SqsServer::start().await.expect("a free port");
     let dead = sqs.create_queue("orders-dead", &[]).expect("a new queue");
     let queue = sqs.create_queue("orders", &[]).expect("a new queue");
     let warehouse = Warehouse::open().await;
@@ -79,6 +79,7 @@ async fn orders_are_reserved_retried_and_rejected() {
         ("QUEUE_URL", &queue),
         ("DLQ_URL", &dead),
         ("HTTP_ADDR", "127.0.0.1:0"),
+        ("ADMIN_ADDR", "127.0.0.1:0"),
         ("BACKOFF_MAX_SECS", "1"),
         ("WAIT_TIME_SECS", "1"),
         // It ends when nothing has come for so long.

@@ -1,0 +1,52 @@
+//! Waits where no connection can be accepted: accepting again at once would be a spin.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+/// Descriptors come back as connections end: at once, when many clients have gone, so the first wait is short.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+/// Each wait is twice as long, up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The next connection. What keeps others from being accepted, want of descriptors most likely, is told once a second while
+/// it lasts.
+pub async fn accept(listener: &TcpListener) -> TcpStream {
+    next(|| listener.accept()).await.0
+}
+
+async fn next<C, F: Future<Output = io::Result<C>>>(mut accept: impl FnMut() -> F) -> C {
+    let mut wait = FIRST_WAIT;
+    loop {
+        match accept().await {
+            Ok(connection) => return connection,
+            Err(error) => {
+                if wait == LONGEST_WAIT {
+                    tracing::warn!(%error, again_in = ?wait, "a connection was not accepted");
+                }
+                sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_out_of_descriptors_tries_about_once_a_second_and_serves_once_there_are_some() {
+        const EMFILE: i32 = 24;
+        let (began, mut attempts) = (tokio::time::Instant::now(), 0);
+        next(|| {
+            attempts += 1;
+            let none = began.elapsed() < Duration::from_secs(60);
+            std::future::ready(if none { Err(io::Error::from_raw_os_error(EMFILE)) } else { Ok(()) })
+        })
+        .await;
+        assert!((60..70).contains(&attempts), "{attempts}");
+    }
+}
