@@ -27,6 +27,8 @@ use crate::worker::process::Process;
 struct Kubernetes {
     url: String,
     changes: broadcast::Sender<Value>,
+    /// What kubectl has printed, watch by watch.
+    printed: PathBuf,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -49,6 +51,14 @@ fn hpa(reason: &str, message: &str) -> Value {
     })
 }
 
+fn first_deployment() -> Value {
+    deployment(1, 1)
+}
+
+fn first_hpa() -> Value {
+    hpa("DesiredWithinRange", "within the range")
+}
+
 fn rescaled(size: u32) -> Value {
     json!({
         "kind": "Event", "apiVersion": "v1", "reason": "SuccessfulRescale",
@@ -57,7 +67,7 @@ fn rescaled(size: u32) -> Value {
 }
 
 impl Kubernetes {
-    async fn start() -> Self {
+    async fn start(folder: &Path) -> Self {
         let (changes, _) = broadcast::channel(100);
         let router = Router::new()
             .route("/apis/apps/v1/namespaces/twinscale/deployments/{name}", get(one))
@@ -67,7 +77,7 @@ impl Kubernetes {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
-        Self { url, changes, _serving: AbortOnDropHandle::new(serving) }
+        Self { url, changes, printed: folder.join("printed"), _serving: AbortOnDropHandle::new(serving) }
     }
 
     fn kubeconfig(&self, folder: &Path) -> PathBuf {
@@ -82,16 +92,42 @@ impl Kubernetes {
         path
     }
 
+    /// Until all watches are there, and kubectl has handed on what they begin with.
+    async fn watched(&self) {
+        while self.changes.receiver_count() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.handed_on(&line("ADDED", &first_deployment())).await;
+        self.handed_on(&line("ADDED", &first_hpa())).await;
+    }
+
+    /// Tells a change, and waits until kubectl has handed it on: several watches promise no order among them.
     async fn tell(&self, object: Value) {
+        let line = line("MODIFIED", &object);
         self.changes.send(object).expect("all are watched");
-        // The HPA writes its status after the scale: an order that several watches do not promise by themselves.
+        self.handed_on(&line).await;
+    }
+
+    async fn handed_on(&self, line: &str) {
+        let printed = async {
+            while !std::fs::read_to_string(&self.printed).is_ok_and(|printed| printed.contains(line)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), printed).await.expect("kubectl hands on what it is told");
+        // From kubectl's pipe into the engine, which runs in this process.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
+/// As the API writes an event of a watch.
+fn line(kind: &str, object: &Value) -> String {
+    format!("{}\n", json!({"type": kind, "object": object}))
+}
+
 async fn one(Parts(name): Parts<String>) -> Response {
     if name == "worker" {
-        return axum::Json(deployment(1, 1)).into_response();
+        return axum::Json(first_deployment()).into_response();
     }
     let message = format!("deployments.apps \"{name}\" not found");
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": "NotFound", "code": 404});
@@ -103,8 +139,8 @@ async fn watch(
     Parts((_, _, kind)): Parts<(String, String, String)>,
 ) -> Response {
     match kind.as_str() {
-        "deployments" => stream(&changes, "Deployment", Some(deployment(1, 1))),
-        _ => stream(&changes, "HorizontalPodAutoscaler", Some(hpa("DesiredWithinRange", "within the range"))),
+        "deployments" => stream(&changes, "Deployment", Some(first_deployment())),
+        _ => stream(&changes, "HorizontalPodAutoscaler", Some(first_hpa())),
     }
 }
 
@@ -113,7 +149,7 @@ async fn events(State(changes): State<broadcast::Sender<Value>>) -> Response {
 }
 
 fn stream(changes: &broadcast::Sender<Value>, of_kind: &'static str, first: Option<Value>) -> Response {
-    let line = |kind: &str, object: &Value| Bytes::from(format!("{}\n", json!({"type": kind, "object": object})));
+    let line = |kind, object: &Value| Bytes::from(line(kind, object));
     let first = first.map(|first| line("ADDED", &first));
     let changes = changes.subscribe();
     let stream = futures_util::stream::unfold((first, changes), move |(first, mut changes)| async move {
@@ -130,14 +166,22 @@ fn stream(changes: &broadcast::Sender<Value>, of_kind: &'static str, first: Opti
     Response::new(Body::from_stream(stream))
 }
 
-/// kubectl where it is installed; where not, a stand-in that does what the engine needs of it.
-fn kubectl(folder: &Path) -> PathBuf {
-    if Command::new("kubectl").args(["version", "--client"]).output().is_ok_and(|output| output.status.success()) {
-        return "kubectl".into();
-    }
-    eprintln!("kubectl is not installed: a stand-in of twelve lines asks the API in its place");
-    let path = folder.join("kubectl");
-    std::fs::write(&path, STAND_IN).expect("written");
+/// kubectl where it is installed; where not, a stand-in that does what the engine needs of it. What it prints is copied.
+fn kubectl(folder: &Path, printed: &Path) -> PathBuf {
+    let found = Command::new("kubectl").args(["version", "--client"]).output();
+    let kubectl = if found.is_ok_and(|output| output.status.success()) {
+        PathBuf::from("kubectl")
+    } else {
+        eprintln!("kubectl is not installed: a stand-in of twelve lines asks the API in its place");
+        program(folder.join("stand-in"), STAND_IN)
+    };
+    let (kubectl, printed) = (kubectl.display(), printed.display());
+    let copying = format!("#!/usr/bin/env bash\nset -o pipefail\n{kubectl} \"$@\" | tee -a {printed}\n");
+    program(folder.join("kubectl"), &copying)
+}
+
+fn program(path: PathBuf, text: &str) -> PathBuf {
+    std::fs::write(&path, text).expect("written");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&path, mode).expect("ours");
     path
@@ -157,7 +201,7 @@ except urllib.error.HTTPError as error:
 
 fn cluster(api: &Kubernetes, folder: &Path, deployment: &str) -> ClusterAccess {
     let (kubeconfig, deployment) = (api.kubeconfig(folder), deployment.to_owned());
-    ClusterAccess { kubectl: kubectl(folder), kubeconfig, namespace: "twinscale".to_owned(), deployment }
+    ClusterAccess { kubectl: kubectl(folder, &api.printed), kubeconfig, namespace: "twinscale".to_owned(), deployment }
 }
 
 fn options(endpoint: &str, cluster: ClusterAccess) -> DeployedOptions {
@@ -174,15 +218,16 @@ fn options(endpoint: &str, cluster: ClusterAccess) -> DeployedOptions {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
-    let (server, api) = (queues().await, Kubernetes::start().await);
     let folder = tempfile::tempdir().expect("a folder");
+    let (server, api) = (queues().await, Kubernetes::start(folder.path()).await);
     let endpoint = server.endpoint();
     let options = options(&endpoint, cluster(&api, folder.path(), "worker"));
     let account = Arc::new(Account::load(Some(endpoint.clone())).await.expect("root certificates"));
     let scenario = Scenario { messages: 20, limit: Duration::from_secs(60), ..Scenario::default() };
     let script = async {
         // All watches are there, and the load has arrived: now the cluster scales, and only then somebody works.
-        while api.changes.receiver_count() < 3 || visible(&server, "eks") < 20 {
+        api.watched().await;
+        while visible(&server, "eks") < 20 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         api.tell(deployment(4, 1)).await;
@@ -226,8 +271,8 @@ async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_that_is_not_there_is_refused_in_kubectl_s_words() {
-    let (server, api) = (queues().await, Kubernetes::start().await);
     let folder = tempfile::tempdir().expect("a folder");
+    let (server, api) = (queues().await, Kubernetes::start(folder.path()).await);
     let options = options(&server.endpoint(), cluster(&api, folder.path(), "other"));
     let account = Arc::new(Account::load(Some(server.endpoint())).await.expect("root certificates"));
     let run = deployed::run(&Scenario::default(), &options, account, std::future::pending(), &mut |_| {}).await;

@@ -177,6 +177,8 @@ async fn floor(watch: &Watch, stop: impl Future<Output = ()>, limit: Instant) {
         while !watch.at_floor() {
             sleep(LOOK_EVERY).await;
         }
+        // The HPA writes its reason and its event right after it has scaled.
+        sleep(LOOK_EVERY).await;
     };
     tokio::select! {
         () = back => {}
