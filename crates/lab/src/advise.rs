@@ -11,6 +11,8 @@ mod interval;
 pub mod patch;
 mod thinned;
 
+use std::sync::atomic::AtomicBool;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -161,8 +163,22 @@ pub enum Progress {
     },
 }
 
-/// Is told how far a search is.
-pub type Told<'a> = &'a (dyn Fn(Progress) + Sync);
+/// Who waits for a search.
+#[derive(Clone, Copy)]
+pub struct Waiting<'a> {
+    /// Is told how far it is.
+    pub told: &'a (dyn Fn(Progress) + Sync),
+    /// Once it is true, the search ends with what it has.
+    pub stop: &'a AtomicBool,
+}
+
+impl Waiting<'_> {
+    /// Somebody who hears nothing, and waits for the end.
+    pub fn patiently() -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self { told: &|_| (), stop: &NEVER }
+    }
+}
 
 /// What one search may cost: which candidates, on how much of the load.
 struct Plan {
@@ -221,41 +237,49 @@ fn effort(scenario: &Scenario) -> u64 {
 }
 
 /// Searches the settings of one target by simulation with `seeds` seeds: a first look at all that there is time for, and a
-/// longer one at those that lead.
-pub fn advise(scenario: &Scenario, kind: TargetKind, goal: Goal, seeds: u64, prices: &Prices, told: Told) -> Advice {
+/// longer one at those that lead. Told to stop, it advises by what it has looked at.
+pub fn advise(scenario: &Scenario, kind: TargetKind, goal: Goal, seeds: u64, prices: &Prices, by: Waiting) -> Advice {
+    let Waiting { told, stop } = by;
     let candidates = candidates::around(scenario, kind);
     let own = candidates.iter().position(|candidate| candidate.changes.is_empty()).unwrap_or(0);
     let plan = Plan::of(scenario, candidates.len(), own, seeds);
-    let look = |chosen: &[usize], seeds: u64, most: u64| -> Vec<Result<Measured, String>> {
+    let look = |chosen: &[usize], seeds: u64, most: u64| -> Vec<Option<Result<Measured, String>>> {
         told(Progress::Ahead(chosen.len() as u64));
         let one = |at: &usize| {
-            let measured = measured(&candidates[*at], kind, goal, seeds.max(1), prices, most);
+            let measure = || measured(&candidates[*at], kind, goal, seeds.max(1), prices, Part { most, stop });
+            let measured = simulate::unless_stopped(stop, measure);
             told(Progress::Done);
             measured
         };
         let all: Vec<_> = chosen.par_iter().map(one).collect();
-        let cheapest = cheapest(all.iter().flatten()).cloned();
+        let cheapest = cheapest(all.iter().flatten().flatten()).cloned();
         told(Progress::Look { target: kind, candidates: chosen.len(), cheapest });
         all
     };
     let first = look(&plan.first, plan.first_seeds, plan.first_load.scenario.messages);
-    let failed = first.iter().filter(|measured| measured.is_err()).count();
-    let tried: Vec<(usize, &Measured)> =
-        plan.first.iter().zip(&first).filter_map(|(at, measured)| Some((*at, measured.as_ref().ok()?))).collect();
-    let mut chosen = leaders(&tried, goal);
+    let tried = first.iter().flatten().count();
+    let failed = first.iter().flatten().filter(|measured| measured.is_err()).count();
+    let by_place = plan.first.iter().zip(&first);
+    let compared: Vec<(usize, &Measured)> =
+        by_place.filter_map(|(at, measured)| Some((*at, measured.as_ref()?.as_ref().ok()?))).collect();
+    let mut chosen = leaders(&compared, goal);
     chosen.retain(|at| *at != own);
     chosen.truncate(plan.leaders);
     chosen.push(own);
     let mut again = look(&chosen, seeds, plan.last_load.scenario.messages);
-    let (now, now_fails) = match again.pop() {
+    let unseen = again.iter().filter(|measured| measured.is_none()).count();
+    for (at, measured) in chosen.iter().zip(&mut again).filter(|(_, measured)| measured.is_none()) {
+        *measured = plan.first.iter().position(|first| first == at).and_then(|place| first[place].clone());
+    }
+    let (now, now_fails) = match again.pop().flatten() {
         Some(Ok(now)) => (Some(now), None),
         Some(Err(why)) => (None, Some(why)),
         None => (None, None),
     };
-    let mut again: Vec<Measured> = again.into_iter().flatten().collect();
+    let mut again: Vec<Measured> = again.into_iter().flatten().flatten().collect();
     again.extend(now.clone());
     let looked_at = first.iter().enumerate().filter(|(at, _)| !chosen.contains(&plan.first[*at]));
-    let looked_at = looked_at.filter_map(|(_, measured)| measured.as_ref().ok());
+    let looked_at = looked_at.filter_map(|(_, measured)| measured.as_ref()?.as_ref().ok());
     let looked_at = looked_at.chain(&again).cloned().collect();
     let front = front(&again.iter().collect::<Vec<_>>()).into_iter().map(|at| again[at].clone()).collect();
     let nearest = again.iter().min_by(|a, b| a.seconds.high.total_cmp(&b.seconds.high)).cloned();
@@ -267,15 +291,38 @@ pub fn advise(scenario: &Scenario, kind: TargetKind, goal: Goal, seeds: u64, pri
         best = Some(now.clone());
     }
     let mut left_out = plan.left_out;
+    left_out.extend(stopped(tried, plan.first.len(), unseen));
     if failed > 0 {
         left_out.push(format!("{failed} settings had runs that were cut or failed, and are in no comparison."));
     }
-    Advice { target: kind, now, now_fails, best, nearest, front, looked_at, tried: plan.first.len(), failed, left_out }
+    Advice { target: kind, now, now_fails, best, nearest, front, looked_at, tried, failed, left_out }
+}
+
+/// What a search that was told to stop has not looked at.
+fn stopped(tried: usize, of: usize, unseen: usize) -> Option<String> {
+    match (tried, unseen) {
+        (0, _) => Some("It was told to stop before a setting was tried.".to_owned()),
+        (tried, _) if tried < of => Some(format!(
+            "It was told to stop after {tried} of {of} settings, before the longer look at those that lead: the rest is not \
+             known, and intervals are of few seeds."
+        )),
+        (_, 0) => None,
+        (_, unseen) => Some(format!(
+            "It was told to stop before the longer look at {unseen} of the settings that lead: their intervals are of few \
+             seeds."
+        )),
+    }
 }
 
 /// How often the best of one target is cheaper than the best of the other, with other values of what the models had to
 /// estimate. `None` unless both have one.
-pub fn survives(scenario: &Scenario, all: &[Advice], draws: u64, prices: &Prices) -> Option<Uncertainty> {
+pub fn survives(
+    scenario: &Scenario,
+    all: &[Advice],
+    draws: u64,
+    prices: &Prices,
+    stop: &AtomicBool,
+) -> Option<Uncertainty> {
     let best = |advice: &Advice| {
         let best = with(scenario, advice.target, &advice.best.as_ref()?.changes)?;
         Some((advice.target, thinned(&best, LAST_LOAD / 2)))
@@ -286,7 +333,7 @@ pub fn survives(scenario: &Scenario, all: &[Advice], draws: u64, prices: &Prices
     let mut prices = prices.clone();
     prices.options.even_load |= all.iter().any(|(_, thin)| thin.factor > 1.0);
     let each: Vec<_> = all.iter().map(|(kind, thin)| (*kind, &thin.scenario)).collect();
-    (each.len() > 1).then(|| uncertainty(&each, draws, &prices))
+    (each.len() > 1).then(|| uncertainty(&each, draws, &prices, stop))
 }
 
 /// The cheapest that meets the goal.
@@ -300,7 +347,16 @@ pub fn with(scenario: &Scenario, kind: TargetKind, changes: &[Change]) -> Option
     tried.find(|candidate| candidate.changes == changes).map(|candidate| candidate.scenario)
 }
 
-/// What a candidate came to on a load of about `most` messages.
+/// What of a load is simulated.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    /// About so many messages.
+    pub most: u64,
+    /// Once it is true, what there is has no meaning.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a candidate came to.
 ///
 /// # Errors
 /// Why one of its runs failed: what was cut has no figures that could be compared.
@@ -310,11 +366,11 @@ fn measured(
     goal: Goal,
     seeds: u64,
     prices: &Prices,
-    most: u64,
+    part: Part,
 ) -> Result<Measured, String> {
     let (mut seconds, mut usd) = (Vec::new(), Vec::new());
     for seed in 0..seeds {
-        let Reckoned { run, failure } = reckoned(&candidate.scenario, kind, seed, most);
+        let Reckoned { run, failure } = reckoned(&candidate.scenario, kind, seed, part);
         if let Some(failure) = failure {
             return Err(failure.to_string());
         }
@@ -335,11 +391,11 @@ pub(crate) struct Reckoned {
     pub failure: Option<Failure>,
 }
 
-/// Simulates one target with the luck of the seed `seed` further on, on about `most` messages.
-pub(crate) fn reckoned(scenario: &Scenario, kind: TargetKind, seed: u64, most: u64) -> Reckoned {
+/// Simulates one target with the luck of the seed `seed` further on, on a part of its load.
+pub(crate) fn reckoned(scenario: &Scenario, kind: TargetKind, seed: u64, part: Part) -> Reckoned {
     let scenario = lucky(scenario, seed);
-    let thin = thinned(&scenario, most);
-    let mut run = simulated(&thin.scenario, kind);
+    let thin = thinned(&scenario, part.most);
+    let mut run = simulated(&thin.scenario, kind, part.stop);
     let failure = run.failure(kind);
     if failure.is_none() {
         run.scenario = scenario;
@@ -359,8 +415,8 @@ fn lucky(scenario: &Scenario, seed: u64) -> Scenario {
 }
 
 /// One target of the scenario, in virtual time.
-fn simulated(scenario: &Scenario, kind: TargetKind) -> Run {
-    Run::simulated(scenario, [(kind, simulate::run_target(kind, scenario))].into())
+fn simulated(scenario: &Scenario, kind: TargetKind, stop: &AtomicBool) -> Run {
+    Run::simulated(scenario, [(kind, simulate::target_until(kind, scenario, stop))].into())
 }
 
 /// What a month of such days costs.
@@ -416,7 +472,7 @@ mod tests {
         let prices = prices::read(None).expect("built in");
         for kind in TargetKind::all().iter().copied() {
             let goal: Goal = "p95<60s".parse().expect("a goal");
-            let advice = advise(&scenario, kind, goal, 3, &prices, &|_| ());
+            let advice = advise(&scenario, kind, goal, 3, &prices, Waiting::patiently());
             let best = advice.best.expect("60 s can be met");
             assert!(best.meets && best.seconds.high <= 60.0);
             assert!(advice.now.as_ref().is_none_or(|now| best.usd.mean <= now.usd.mean || !now.meets), "{kind:?}");
@@ -432,7 +488,7 @@ mod tests {
         scenario.work.cpu = std::time::Duration::from_secs(2);
         let goal: Goal = "p95<20s".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        let advice = |kind| advise(&scenario, kind, goal, 2, &prices, &|_| ());
+        let advice = |kind| advise(&scenario, kind, goal, 2, &prices, Waiting::patiently());
         let best = |kind| with(&scenario, kind, &advice(kind).best.expect("20 s can be met").changes).expect("tried");
         // A share of 128 / 1,769 of a vCPU takes 27 s for each of them.
         assert!(best(TargetKind::Lambda).lambda.memory_mb > 128);
@@ -447,7 +503,9 @@ mod tests {
         // And with a wait alone, the smallest memory is right to win.
         scenario.work.wait = "2s".parse().expect("a wait");
         scenario.work.cpu = std::time::Duration::ZERO;
-        let waits = advise(&scenario, TargetKind::Lambda, goal, 2, &prices, &|_| ()).best.expect("20 s can be met");
+        let waits = advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Waiting::patiently())
+            .best
+            .expect("20 s can be met");
         let waits = with(&scenario, TargetKind::Lambda, &waits.changes).expect("tried");
         assert_eq!(waits.lambda.memory_mb, 128);
     }
@@ -482,10 +540,45 @@ mod tests {
         (scenario.messages, scenario.limit) = (3000, std::time::Duration::from_secs(60));
         let goal: Goal = "p95<1h".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        let advice = advise(&scenario, TargetKind::Eks, goal, 2, &prices, &|_| ());
+        let advice = advise(&scenario, TargetKind::Eks, goal, 2, &prices, Waiting::patiently());
         assert!(advice.now.is_none() && advice.now_fails.is_some_and(|why| why.contains("when the run ended")));
         assert!(advice.failed > 0 && advice.left_out.iter().any(|told| told.contains("were cut or failed")));
         assert!(advice.front.iter().chain(&advice.best).all(|m| m.usd.mean.is_finite()));
+    }
+
+    #[test]
+    fn what_is_told_to_stop_advises_by_what_it_has_looked_at() {
+        let mut scenario = Scenario::read("default").and_then(Scenario::checked).expect("built in");
+        scenario.messages = 100;
+        let goal: Goal = "p95<60s".parse().expect("a goal");
+        let prices = prices::read(None).expect("built in");
+        let stop = AtomicBool::new(false);
+        let (settings, looks) = (std::sync::Mutex::new(0), std::sync::Mutex::new(0));
+        let stops_after = |most: usize, last: usize| {
+            stop.store(false, std::sync::atomic::Ordering::Relaxed);
+            (*settings.lock().expect("whole"), *looks.lock().expect("whole")) = (0, 0);
+            let told = |progress| {
+                let (counted, most) = match progress {
+                    Progress::Done => (&settings, most),
+                    Progress::Look { .. } => (&looks, last),
+                    Progress::Ahead(_) => return,
+                };
+                let mut counted = counted.lock().expect("whole");
+                *counted += 1;
+                stop.fetch_or(*counted >= most, std::sync::atomic::Ordering::Relaxed);
+            };
+            advise(&scenario, TargetKind::Lambda, goal, 3, &prices, Waiting { told: &told, stop: &stop })
+        };
+        let early = stops_after(10, 9);
+        assert!((1..30).contains(&early.tried) && early.looked_at.len() <= early.tried, "{}", early.tried);
+        assert!(early.left_out[0].starts_with(&format!("It was told to stop after {} of ", early.tried)));
+        // After the first look every setting has figures, and the best of them is the advice.
+        let later = stops_after(usize::MAX, 1);
+        assert!(later.best.as_ref().is_some_and(|best| best.meets) && later.now.is_some(), "{:?}", later.best);
+        assert!(later.left_out[0].contains("before the longer look at"), "{:?}", later.left_out);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let never = advise(&scenario, TargetKind::Eks, goal, 3, &prices, Waiting { told: &|_| (), stop: &stop });
+        assert_eq!((never.tried, never.best, never.now, never.failed), (0, None, None, 0));
     }
 
     #[test]
@@ -494,9 +587,11 @@ mod tests {
         scenario.messages = 100;
         let goal: Goal = "p95<60s".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        let first = advise(&scenario, TargetKind::Lambda, goal, 2, &prices, &|_| ()).best.expect("60 s can be met");
+        let first = advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Waiting::patiently())
+            .best
+            .expect("60 s can be met");
         let improved = with(&scenario, TargetKind::Lambda, &first.changes).expect("tried");
-        let again = advise(&improved, TargetKind::Lambda, goal, 2, &prices, &|_| ());
+        let again = advise(&improved, TargetKind::Lambda, goal, 2, &prices, Waiting::patiently());
         assert!(again.stays(), "{:?}", again.best);
     }
 
@@ -506,6 +601,6 @@ mod tests {
         scenario.messages = 20;
         let goal: Goal = "p50<10ms".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        assert!(advise(&scenario, TargetKind::Lambda, goal, 2, &prices, &|_| ()).best.is_none());
+        assert!(advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Waiting::patiently()).best.is_none());
     }
 }

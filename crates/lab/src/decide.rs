@@ -6,10 +6,12 @@ mod backtest;
 mod flip;
 mod question;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::advise::{Advice, Goal, Progress, advise, thinned, with};
+use crate::advise::{Advice, Goal, Progress, Waiting, advise, thinned, with};
 use crate::cost::{self, Prices};
 use crate::run::Run;
 use crate::scenario::Scenario;
@@ -51,6 +53,9 @@ pub struct Decided {
     /// What was observed beside what the simulator makes of the same load; absent unless it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backtest: Option<Backtest>,
+    /// What it was told to stop before, sentence by sentence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Seeds that the search's intervals are made of.
     pub seeds: u64,
     /// Where the prices hold.
@@ -81,6 +86,8 @@ pub enum Choice {
     Either,
     /// Nothing that was tried meets the goal.
     Neither,
+    /// It was told to stop before both were searched, and not both meet the goal so far.
+    Open,
 }
 
 /// One target with the settings that were found for it.
@@ -136,22 +143,47 @@ pub struct Effort {
     pub draws: u64,
 }
 
-/// Decides, and gives the run of both targets with the settings that were found.
-pub fn decide(scenario: &Scenario, goal: Goal, effort: Effort, prices: &Prices, heard: Heard) -> (Decided, Run) {
+/// Decides, and gives the run of both targets with the settings that were found. Once `stop` is true, it decides by what there
+/// is, and says what it left out.
+pub fn decide(
+    scenario: &Scenario,
+    goal: Goal,
+    effort: Effort,
+    prices: &Prices,
+    heard: Heard,
+    stop: &AtomicBool,
+) -> (Decided, Run) {
     let simulated = |progress| heard(Reached::Simulated(progress));
+    let by = Waiting { told: &simulated, stop };
     let tuned = |kind: &TargetKind| {
-        let advice = advise(scenario, *kind, goal, effort.seeds, prices, &simulated);
+        let advice = advise(scenario, *kind, goal, effort.seeds, prices, by);
         heard(Reached::Tuned(&advice));
         advice
     };
     let advice: Vec<Advice> = TargetKind::all().iter().map(tuned).collect();
     let settled = settled(scenario, &advice);
-    let run = played(&settled);
-    let contenders: Vec<Contender> = advice.into_iter().map(|advice| contender(advice, &run, goal, prices)).collect();
-    let choice = choice(&contenders);
+    let run = played(&settled, stop);
+    let cut = stop.load(Ordering::Relaxed);
+    let of = |advice| if cut { sought(advice) } else { contender(advice, &run, goal, prices) };
+    let contenders: Vec<Contender> = advice.into_iter().map(of).collect();
+    let choice = match choice(&contenders) {
+        Choice::Alone(_) | Choice::Neither if cut => Choice::Open,
+        choice => choice,
+    };
     heard(Reached::Chosen(choice, &contenders));
-    let flips = flip::flips(&settled, prices, &simulated);
-    let uncertainty = drawn(&settled, effort.draws, prices);
+    let flips = flip::flips(&settled, prices, by);
+    let uncertainty = drawn(&settled, effort.draws, prices, stop);
+    let mut left_out = Vec::new();
+    if cut {
+        left_out
+            .push("It was told to stop: the figures are the search's, and not of a run of the whole load.".to_owned());
+        let told =
+            |c: &Contender| c.advice.left_out.iter().map(|told| format!("{}: {told}", c.target.title())).collect();
+        left_out.extend(contenders.iter().flat_map::<Vec<_>, _>(told));
+    }
+    if !flips.not_reached.is_empty() {
+        left_out.push(format!("It was told to stop before {} of the other rates.", flips.not_reached.len()));
+    }
     let decided = Decided {
         schema: DECISION_SCHEMA.to_owned(),
         goal,
@@ -160,6 +192,7 @@ pub fn decide(scenario: &Scenario, goal: Goal, effort: Effort, prices: &Prices, 
         flips,
         uncertainty,
         backtest: None,
+        left_out,
         seeds: effort.seeds,
         region: prices.region.clone(),
         prices_date: prices.date.clone(),
@@ -184,9 +217,9 @@ fn settled(scenario: &Scenario, all: &[Advice]) -> Scenario {
 }
 
 /// Both targets with these settings, on the whole load where that is not too much.
-fn played(scenario: &Scenario) -> Run {
+fn played(scenario: &Scenario, stop: &AtomicBool) -> Run {
     let thin = thinned(scenario, WHOLE);
-    let one = |kind: &TargetKind| (*kind, thin.whole(simulate::run_target(*kind, &thin.scenario)));
+    let one = |kind: &TargetKind| (*kind, thin.whole(simulate::target_until(*kind, &thin.scenario, stop)));
     let targets: Vec<_> = TargetKind::all().par_iter().map(one).collect();
     let mut run = Run::simulated(scenario, targets.into_iter().collect());
     if thin.factor > 1.0 {
@@ -218,6 +251,21 @@ fn contender(advice: Advice, run: &Run, goal: Goal, prices: &Prices) -> Contende
     }
 }
 
+/// What the search found of a target, where no run with these settings was awaited.
+fn sought(advice: Advice) -> Contender {
+    let found = advice.best.as_ref().or(advice.nearest.as_ref());
+    Contender {
+        target: advice.target,
+        meets: advice.best.is_some(),
+        seconds: found.map(|found| found.seconds.mean),
+        month_usd: found.map(|found| found.usd.mean),
+        most_of_it: None,
+        limit: None,
+        failure: None,
+        advice,
+    }
+}
+
 fn choice(contenders: &[Contender]) -> Choice {
     let mut meet: Vec<(TargetKind, f64)> =
         contenders.iter().filter(|c| c.meets).filter_map(|c| Some((c.target, c.month_usd?))).collect();
@@ -231,13 +279,13 @@ fn choice(contenders: &[Contender]) -> Choice {
 }
 
 /// Which target has the lower bill, with other values of what the models had to estimate.
-fn drawn(scenario: &Scenario, draws: u64, prices: &Prices) -> Uncertainty {
+fn drawn(scenario: &Scenario, draws: u64, prices: &Prices, stop: &AtomicBool) -> Uncertainty {
     let thin = thinned(scenario, DRAWN_MESSAGES / draws.max(1));
     let mut prices = prices.clone();
     // A part of the load is a stretch of the month, which is made of such stretches.
     prices.options.even_load |= thin.factor > 1.0;
     let each: Vec<_> = TargetKind::all().iter().map(|kind| (*kind, &thin.scenario)).collect();
-    uncertainty(&each, draws, &prices)
+    uncertainty(&each, draws, &prices, stop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the estimates of the models may do to a verdict: the same scenario with other values from their ranges.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct Uncertainty {
     pub cheaper: BTreeMap<TargetKind, u64>,
     /// Draws in which this target drained first.
     pub faster: BTreeMap<TargetKind, u64>,
+    /// Draws that were asked for beside, and not made: it was told to stop.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub left_out: u64,
 }
 
 /// Values of the estimates from their ranges: the same for the same seed.
@@ -36,13 +40,20 @@ pub fn drawn_estimates(seed: u64) -> Estimates {
     })
 }
 
-/// Simulates both targets with `draws` draws of the estimates. Each target may have settings of its own.
-pub fn uncertainty(each: &[(TargetKind, &Scenario)], draws: u64, prices: &Prices) -> Uncertainty {
-    let drawn: Vec<Option<Vec<(TargetKind, f64, f64)>>> = (0..draws)
-        .into_par_iter()
-        .map(|draw| each.iter().map(|(kind, scenario)| came_to(*kind, scenario, draw, prices)).collect())
-        .collect();
-    let mut found = Uncertainty { draws, ..Uncertainty::default() };
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Simulates both targets with `draws` draws of the estimates, as many as there are until `stop` is true. Each target may have
+/// settings of its own.
+pub fn uncertainty(each: &[(TargetKind, &Scenario)], draws: u64, prices: &Prices, stop: &AtomicBool) -> Uncertainty {
+    let one = |draw| {
+        let of = |(kind, scenario): &(TargetKind, &Scenario)| came_to(*kind, scenario, draw, prices, stop);
+        simulate::unless_stopped(stop, || each.iter().map(of).collect())
+    };
+    let drawn: Vec<Option<Vec<(TargetKind, f64, f64)>>> = (0..draws).into_par_iter().filter_map(one).collect();
+    let made = drawn.len() as u64;
+    let mut found = Uncertainty { draws: made, left_out: draws - made, ..Uncertainty::default() };
     for targets in drawn {
         let Some(targets) = targets else {
             found.failed += 1;
@@ -59,10 +70,16 @@ pub fn uncertainty(each: &[(TargetKind, &Scenario)], draws: u64, prices: &Prices
 }
 
 /// A month's bill and the time to drain; `None` if the target failed.
-fn came_to(kind: TargetKind, scenario: &Scenario, draw: u64, prices: &Prices) -> Option<(TargetKind, f64, f64)> {
+fn came_to(
+    kind: TargetKind,
+    scenario: &Scenario,
+    draw: u64,
+    prices: &Prices,
+    stop: &AtomicBool,
+) -> Option<(TargetKind, f64, f64)> {
     let mut scenario = scenario.with_luck(draw);
     scenario.estimates = drawn_estimates(scenario.seed);
-    let run = Run::simulated(&scenario, [(kind, simulate::run_target(kind, &scenario))].into());
+    let run = Run::simulated(&scenario, [(kind, simulate::target_until(kind, &scenario, stop))].into());
     if run.failure(kind).is_some() {
         return None;
     }
@@ -83,9 +100,26 @@ impl Uncertainty {
             0 => String::new(),
             n => format!("; in {n} of them a target fails"),
         };
+        let left_out = self.told_left_out();
         match told.is_empty() {
-            true => format!("In every one of {} draws of what had to be estimated a target fails.", self.draws),
-            false => format!("With what had to be estimated drawn from its range, {}{failed}.", told.join(", and ")),
+            true if self.draws == 0 => format!("How sure that is was not drawn{left_out}."),
+            true => {
+                format!("In every one of {} draws of what had to be estimated a target fails{left_out}.", self.draws)
+            }
+            false => {
+                format!(
+                    "With what had to be estimated drawn from its range, {}{failed}{left_out}.",
+                    told.join(", and ")
+                )
+            }
+        }
+    }
+
+    /// What a sentence ends with where draws were left out.
+    pub(crate) fn told_left_out(&self) -> String {
+        match self.left_out {
+            0 => String::new(),
+            n => format!("; it was told to stop before {n} draws more"),
         }
     }
 }
@@ -100,12 +134,22 @@ mod tests {
         let scenario = Scenario { messages: 60, ..Scenario::default() }.checked().expect("a good scenario");
         let both = TargetKind::all().iter().map(|kind| (*kind, &scenario)).collect::<Vec<_>>();
         let prices = prices::read(None).expect("built in");
-        let found = uncertainty(&both, 10, &prices);
+        let never = AtomicBool::new(false);
+        let found = uncertainty(&both, 10, &prices, &never);
         assert_eq!((found.cheaper.values().sum::<u64>() + found.failed, found.draws), (10, 10));
-        assert_eq!(found, uncertainty(&both, 10, &prices));
+        assert_eq!(found, uncertainty(&both, 10, &prices, &never));
         assert!(found.told().contains("Lambda is cheaper in 10 of 10 draws"), "{}", found.told());
         assert_ne!(drawn_estimates(1), drawn_estimates(2));
         assert_eq!(drawn_estimates(3).mistakes(), []);
+    }
+
+    #[test]
+    fn what_is_told_to_stop_says_how_many_draws_it_lacks() {
+        let scenario = Scenario { messages: 60, ..Scenario::default() };
+        let both = TargetKind::all().iter().map(|kind| (*kind, &scenario)).collect::<Vec<_>>();
+        let found = uncertainty(&both, 10, &prices::read(None).expect("built in"), &AtomicBool::new(true));
+        assert_eq!((found.draws, found.left_out), (0, 10));
+        assert_eq!(found.told(), "How sure that is was not drawn; it was told to stop before 10 draws more.");
     }
 
     #[test]
@@ -114,7 +158,7 @@ mod tests {
         scenario.work.wait = "40s".parse().expect("a wait");
         let scenario = scenario.checked().expect("a good scenario");
         let both = TargetKind::all().iter().map(|kind| (*kind, &scenario)).collect::<Vec<_>>();
-        let found = uncertainty(&both, 3, &prices::read(None).expect("built in"));
+        let found = uncertainty(&both, 3, &prices::read(None).expect("built in"), &AtomicBool::new(false));
         assert_eq!((found.failed, found.cheaper.len()), (3, 0));
         assert!(found.told().contains("In every one of 3 draws"), "{}", found.told());
     }

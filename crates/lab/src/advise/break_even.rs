@@ -5,10 +5,11 @@ use std::time::Duration;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, Progress, Told, lucky, month_usd, simulated};
+use super::{Interval, Progress, Waiting, lucky, month_usd, simulated};
 use crate::cost::Prices;
 use crate::scenario::Scenario;
 use crate::scenario::load::{Arrival, Load};
+use crate::simulate;
 use crate::target::TargetKind;
 
 /// Messages a second at the lower end, and steps: half a decade each, over six decades.
@@ -48,6 +49,9 @@ pub struct BreakEven {
     /// Rates at which a target failed: they have no bills to compare.
     #[serde(default)]
     pub left_out: Vec<f64>,
+    /// Rates that were not simulated with every seed: it was told to stop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_reached: Vec<f64>,
     /// The lowest rate at kind the cheaper target changes; `None` if in no seed it does within the curve.
     pub rate: Option<Interval>,
     /// Seeds in kind it changes.
@@ -88,45 +92,50 @@ impl BreakEven {
 }
 
 /// Sweeps the rate of an even load with the scenario's settings; both targets may have as much capacity as they need, since
-/// a bill of what did not keep up would be too small.
-pub fn break_even(scenario: &Scenario, seeds: u64, prices: &Prices, told: Told) -> BreakEven {
+/// a bill of what did not keep up would be too small. Told to stop, it has the rates that it reached.
+pub fn break_even(scenario: &Scenario, seeds: u64, prices: &Prices, by: Waiting) -> BreakEven {
     let even = Scenario { load: Load::Poisson { rate: 1.0 }, ..scenario.clone() };
-    BreakEven { scenario: scenario.clone(), ..sweep(&even, &rates(STEPS), seeds, prices, told) }
+    BreakEven { scenario: scenario.clone(), ..sweep(&even, &rates(STEPS), seeds, prices, by) }
 }
 
 /// The same with the load's own shape where it has one over time, up to ten times its own rate, which is among the rates.
-pub(crate) fn around(scenario: &Scenario, own: f64, seeds: u64, prices: &Prices, told: Told) -> BreakEven {
+pub(crate) fn around(scenario: &Scenario, own: f64, seeds: u64, prices: &Prices, by: Waiting) -> BreakEven {
     let mut all = rates(STEPS);
     all.retain(|rate| *rate <= own * 10.0);
     all.push(own);
     all.sort_by(f64::total_cmp);
-    sweep(scenario, &all, seeds, prices, told)
+    sweep(scenario, &all, seeds, prices, by)
 }
 
-fn sweep(scenario: &Scenario, rates: &[f64], seeds: u64, prices: &Prices, told: Told) -> BreakEven {
+fn sweep(scenario: &Scenario, rates: &[f64], seeds: u64, prices: &Prices, by: Waiting) -> BreakEven {
+    let Waiting { told, stop } = by;
     let mut prices = prices.clone();
     prices.options.even_load = true;
     let jobs: Vec<(f64, u64)> =
         rates.iter().flat_map(|rate| (0..seeds.max(1)).map(move |seed| (*rate, seed))).collect();
     told(Progress::Ahead(jobs.len() as u64));
-    let costs: Vec<Option<(f64, f64)>> = jobs
+    let costs: Vec<Option<Option<(f64, f64)>>> = jobs
         .par_iter()
         .map(|(rate, seed)| {
             let scenario = at_rate(scenario, *rate, *seed);
             let usd = |kind| {
-                let run = simulated(&scenario, kind);
+                let run = simulated(&scenario, kind, stop);
                 if run.failure(kind).is_some() { None } else { month_usd(&run, kind, &prices) }
             };
-            let both = usd(TargetKind::Eks).zip(usd(TargetKind::Lambda));
+            let both = simulate::unless_stopped(stop, || usd(TargetKind::Eks).zip(usd(TargetKind::Lambda)));
             told(Progress::Done);
             both
         })
         .collect();
-    // A rate at which a run failed has no bill that could be compared.
-    let by_rate = rates.iter().zip(costs.chunks(seeds.max(1) as usize));
-    let priced: Vec<(f64, Vec<(f64, f64)>)> =
-        by_rate.filter_map(|(rate, costs)| Some((*rate, costs.iter().copied().collect::<Option<Vec<_>>>()?))).collect();
-    let left_out = rates.iter().copied().filter(|rate| priced.iter().all(|(had, _)| had != rate)).collect();
+    let (mut priced, mut left_out, mut not_reached) = (Vec::new(), Vec::new(), Vec::new());
+    for (rate, costs) in rates.iter().zip(costs.chunks(seeds.max(1) as usize)) {
+        match costs.iter().copied().collect::<Option<Option<Vec<(f64, f64)>>>>() {
+            None => not_reached.push(*rate),
+            // A rate at which a run failed has no bill that could be compared.
+            Some(None) => left_out.push(*rate),
+            Some(Some(costs)) => priced.push((*rate, costs)),
+        }
+    }
     let curve = priced.iter().map(|(rate, costs)| Point {
         rate: *rate,
         eks_usd: Interval::of(&costs.iter().map(|cost| cost.0).collect::<Vec<_>>()),
@@ -143,6 +152,7 @@ fn sweep(scenario: &Scenario, rates: &[f64], seeds: u64, prices: &Prices, told: 
         scenario: scenario.clone(),
         curve: curve.collect(),
         left_out,
+        not_reached,
         crossings: crossings.len() as u64,
         rate: (!crossings.is_empty()).then(|| Interval::of(&crossings)),
     }
@@ -230,6 +240,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_to_stop_has_the_rates_that_it_reached() {
+        let even = Scenario { load: Load::Poisson { rate: 1.0 }, ..Scenario::default() };
+        let prices = crate::cost::prices::read(None).expect("built in");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let done = std::sync::atomic::AtomicUsize::new(0);
+        let told = |progress| {
+            let counts = matches!(progress, Progress::Done);
+            let before = done.fetch_add(usize::from(counts), std::sync::atomic::Ordering::Relaxed);
+            stop.fetch_or(before >= 4, std::sync::atomic::Ordering::Relaxed);
+        };
+        let found = sweep(&even, &rates(7), 2, &prices, Waiting { told: &told, stop: &stop });
+        assert!(!found.not_reached.is_empty() && found.left_out.is_empty(), "{:?}", found.left_out);
+        assert_eq!(found.curve.len() + found.not_reached.len(), 7);
+        let text = crate::report::break_even::text(&found);
+        assert!(text.contains(&format!("told to stop before {} of 7 rates", found.not_reached.len())), "{text}");
+    }
+
+    #[test]
     fn the_break_even_is_where_two_bills_made_by_hand_are_equal() {
         // Waits of 100 ms, ten in a batch one after the other: an invocation of 1 s with 512 MB for ten messages.
         let mut scenario = Scenario::read("default").and_then(Scenario::checked).expect("built in");
@@ -238,7 +266,7 @@ mod tests {
         let prices = crate::cost::prices::read(None).expect("built in");
         let even = Scenario { load: Load::Poisson { rate: 1.0 }, ..scenario };
         // Up to 100 messages per second.
-        let found = sweep(&even, &rates(11), 2, &prices, &|_| ());
+        let found = sweep(&even, &rates(11), 2, &prices, Waiting::patiently());
         let rate = found.rate.expect("they cross").mean;
         assert_eq!(found.crossings, 2);
         // Up to a few messages per second one pod is enough: control plane, one Fargate pod of 0.25 vCPU and 0.5 GB and

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 
@@ -9,7 +10,8 @@ use super::CommandError;
 use super::output;
 use super::patches::Patches;
 use super::search::{self, Search};
-use crate::advise::{ADVICE_SCHEMA, Advice, Advised, FilePatch, Goal, Progress, advise, survives, with};
+use super::stop::{STOPPED, stop_flag};
+use crate::advise::{ADVICE_SCHEMA, Advice, Advised, FilePatch, Goal, Progress, Waiting, advise, survives, with};
 use crate::report::figures::usd;
 use crate::report::{advice as report, html};
 use crate::target::TargetKind;
@@ -30,7 +32,7 @@ MemorySize, FUNCTION_CONCURRENCY, BatchSize with its window, MaximumConcurrency 
 all with the same messages. A long load is thinned, and what was left out is said. What it prints last is the change of your files as a diff; --write makes it, and leaves comments
 and layout as they are. docs/advice.md shows how to read it.
 
-Exit codes: 0 one target or both meet the goal, 1 nothing does (what came nearest is shown), 64 bad input.")]
+Exit codes: 0 one target or both meet the goal, 1 nothing does (what came nearest is shown), 64 bad input, 130 stopped, with\nwhat there was.")]
 pub(super) struct Advise {
     /// What has to be met: p50, p90, p95, p99 or drain, below a time
     #[arg(long = "goal", alias = "target", default_value = "p95<30s", value_name = "GOAL")]
@@ -63,9 +65,11 @@ impl Advise {
                 bar.suspend(|| eprintln!("twinscale: {}: {candidates} settings looked at; {found}", target.title()));
             }
         };
-        let search = |kind| advise(&scenario, kind, self.goal, self.search.seeds, &prices, &told);
+        let stop = stop_flag()?;
+        let by = Waiting { told: &told, stop };
+        let search = |kind| advise(&scenario, kind, self.goal, self.search.seeds, &prices, by);
         let targets: Vec<Advice> = TargetKind::all().iter().copied().map(search).collect();
-        let uncertainty = survives(&scenario, &targets, DRAWS, &prices);
+        let uncertainty = survives(&scenario, &targets, DRAWS, &prices, stop);
         bar.finish_and_clear();
         let mut patches = Patches::default();
         for advice in &targets {
@@ -88,7 +92,10 @@ impl Advise {
             uncertainty,
             patches: patches.iter().map(|patch| FilePatch { file: patch.file.clone(), diff: patch.diff() }).collect(),
         };
-        if self.write {
+        let stopped = stop.load(Ordering::Relaxed);
+        if self.write && stopped {
+            eprintln!("twinscale: --write: no file was changed, since the search was told to stop");
+        } else if self.write {
             for patch in &patches {
                 output::write_file(Path::new(&patch.file), &patch.after)?;
                 eprintln!("twinscale: wrote {}", patch.file);
@@ -96,10 +103,14 @@ impl Advise {
         }
         self.search.destination.report(&advised, "advice", html::advice_page, [report::text, report::markdown])?;
         left.iter().for_each(|error| eprintln!("twinscale: {error}"));
-        if self.write && !left.is_empty() {
+        if self.write && !stopped && !left.is_empty() {
             let what = "not everything that is advised was written: see above".to_owned();
             return Err(CommandError::Flag { flag: "--write", what });
         }
-        Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(match met {
+            _ if stopped => ExitCode::from(STOPPED),
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
     }
 }

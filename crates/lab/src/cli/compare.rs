@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::CommandError;
 use super::aws::DeployedFlags;
 use super::live::{Live, Terms};
 use super::output::{self, Format};
@@ -19,7 +19,7 @@ use super::pricing::Pricing;
 use super::progress::Bars;
 use super::seeds;
 use super::service::OwnService;
-use super::{CommandError, STOPPED};
+use super::stop::{STOPPED, stop_flag, stopping};
 use crate::advise::Goal;
 use crate::cost::Prices;
 use crate::manifests::{Given, Manifest};
@@ -309,9 +309,11 @@ impl Compare {
                 let stop = stop_flag()?;
                 let mut run = self.simulated(&scenario, warnings, stop)?;
                 let each: Vec<_> = self.target.0.iter().map(|kind| (*kind, &scenario)).collect();
+                run.uncertainty = self.uncertainty.map(|draws| uncertainty(&each, draws, &prices, stop));
+                if let Some(none) = run.uncertainty.take_if(|found| found.draws == 0) {
+                    run.warnings.push(none.told());
+                }
                 stopped.set(stop.load(Ordering::Relaxed));
-                let draws = self.uncertainty.filter(|_| !stopped.get());
-                run.uncertainty = draws.map(|draws| uncertainty(&each, draws, &prices));
                 run
             }
             Engine::Aws => {
@@ -432,40 +434,6 @@ impl Compare {
             }
             Ok(run)
         })
-    }
-}
-
-/// Waits until the run is told to stop, and says so. Told once more, this program ends at once, and its processes with it.
-async fn stopping(stopped: impl FnOnce()) {
-    told_to_stop().await;
-    stopped();
-    eprintln!("twinscale: told to stop: what there is follows; once more ends it at once, without");
-    tokio::spawn(async {
-        told_to_stop().await;
-        std::process::exit(STOPPED.into());
-    });
-}
-
-/// Becomes true when this program is told to stop, as [`stopping`] does. It lives as long as the program.
-fn stop_flag() -> Result<&'static AtomicBool, CommandError> {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    let broken = |error| CommandError::Local(processes::LocalError::from(error));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            stopping(|| STOP.store(true, Ordering::Relaxed)).await;
-            std::future::pending::<()>().await;
-        });
-    });
-    Ok(&STOP)
-}
-
-/// Waits for SIGINT (Ctrl-C) or SIGTERM.
-pub(super) async fn told_to_stop() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        Ok(()) = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -11,6 +12,7 @@ use super::compare::{Overrides, start_as_priced};
 use super::output::{self, Format};
 use super::pricing::Pricing;
 use super::search::{self, Destination};
+use super::stop::{STOPPED, stop_flag};
 use crate::advise::{Goal, Progress};
 use crate::cost::Prices;
 use crate::decide::{Backtest, Choice, Contender, Decided, Effort, Peak, Reached, backtest, decide, made_fit};
@@ -33,7 +35,7 @@ Examples:
 Both targets are tuned to the goal as advise does, then run with what was found, and priced. --out writes the page, decision.json,
 run.json and scenario.toml, from which compare and advise go on. docs/decide.md tells what is assumed, and how it is reckoned.
 
-Exit codes: 0 there is an answer, 1 nothing that was tried meets the goal, 64 bad input."
+Exit codes: 0 there is an answer, 1 nothing that was tried meets the goal, 64 bad input, 130 stopped, with what there was."
 )]
 pub(super) struct Decide {
     /// Messages a day: 3M, 250k, 86400
@@ -113,7 +115,9 @@ impl Decide {
         let backtest = self.backtest(&scenario)?;
         let bar = search::bar("simulated");
         let effort = Effort { seeds: self.seeds, draws: self.draws };
-        let (mut decided, run) = decide(&scenario, self.goal, effort, &prices, &|stage| tell(&bar, self.goal, stage));
+        let stop = stop_flag()?;
+        let heard = |stage: Reached| tell(&bar, self.goal, stage);
+        let (mut decided, run) = decide(&scenario, self.goal, effort, &prices, &heard, stop);
         bar.finish_and_clear();
         decided.backtest = backtest;
         run.warnings.iter().for_each(|warning| eprintln!("twinscale: {warning}"));
@@ -126,8 +130,9 @@ impl Decide {
             eprintln!("twinscale: wrote {folder}/decision.html, decision.json, run.json and scenario.toml");
         }
         Ok(match decided.choice {
+            _ if stop.load(Ordering::Relaxed) => ExitCode::from(STOPPED),
             Choice::Cheaper(_) | Choice::Alone(_) | Choice::Either => ExitCode::SUCCESS,
-            Choice::Neither => ExitCode::FAILURE,
+            Choice::Neither | Choice::Open => ExitCode::FAILURE,
         })
     }
 
@@ -214,6 +219,7 @@ fn so_far(choice: Choice, contenders: &[Contender]) -> String {
         Choice::Cheaper(kind) | Choice::Alone(kind) => kind.title(),
         Choice::Either => "either",
         Choice::Neither => "neither",
+        Choice::Open => "open",
     };
     format!("{word} ({figures}); next: other rates, and how sure that is")
 }

@@ -9,8 +9,9 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::CommandError;
-use super::compare::{Overrides, start_as_priced, told_to_stop};
+use super::compare::{Overrides, start_as_priced};
 use super::pricing::Pricing;
+use super::stop::told_to_stop;
 use crate::advise::Goal;
 use crate::explore::Beginning;
 

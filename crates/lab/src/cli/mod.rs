@@ -31,6 +31,7 @@ mod seeds;
 mod service;
 mod shell;
 mod sqs;
+mod stop;
 
 pub use compare::Compare;
 pub use output::{Format, ReadError};
@@ -39,8 +40,6 @@ pub use sqs::Sqs;
 
 /// `EX_USAGE` of sysexits.h: what was asked for cannot be.
 pub const BAD_INPUT: u8 = 64;
-/// 128 + SIGINT, as shells count.
-const STOPPED: u8 = 130;
 /// `EX_SOFTWARE` of sysexits.h: it could be, and went wrong.
 const BROKEN: u8 = 70;
 

@@ -13,7 +13,7 @@ use crate::simulate;
 pub(super) fn simulate(scenario: &Scenario, seeds: u64, stop: &AtomicBool) -> Run {
     let mut run = simulate::run_until(scenario, stop);
     if seeds > 1 && !stop.load(Ordering::Relaxed) {
-        let one = |n| Some(luck(scenario, n, stop)).filter(|_| !stop.load(Ordering::Relaxed));
+        let one = |n| simulate::unless_stopped(stop, || luck(scenario, n, stop));
         let others: Vec<Run> = (1..seeds).into_par_iter().filter_map(one).collect();
         if (others.len() as u64) < seeds - 1 {
             run.warnings.push(format!("told to stop after {} of {seeds} seeds", others.len() + 1));

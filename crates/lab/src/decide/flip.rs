@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::question::DAY;
-use crate::advise::{BreakEven, Told, around};
+use crate::advise::{BreakEven, Waiting, around};
 use crate::cost::Prices;
 use crate::scenario::Scenario;
 use crate::scenario::load::Load;
@@ -25,6 +25,9 @@ pub struct Flips {
     pub cheaper_at_lowest: Option<TargetKind>,
     /// Where it changes, from the lowest rate to the highest.
     pub at: Vec<Flip>,
+    /// Rates that were left out: it was told to stop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_reached: Vec<f64>,
 }
 
 /// One change.
@@ -45,9 +48,9 @@ impl Flips {
 }
 
 /// Sweeps the rate around the load's own, with its shape.
-pub(super) fn flips(scenario: &Scenario, prices: &Prices, told: Told) -> Flips {
+pub(super) fn flips(scenario: &Scenario, prices: &Prices, by: Waiting) -> Flips {
     let own_rate = mean_rate(scenario);
-    let found = around(scenario, own_rate, SEEDS, prices, told);
+    let found = around(scenario, own_rate, SEEDS, prices, by);
     let ends = |point: Option<&crate::advise::Point>| point.map_or(own_rate, |point| point.rate);
     Flips {
         own_rate,
@@ -55,6 +58,7 @@ pub(super) fn flips(scenario: &Scenario, prices: &Prices, told: Told) -> Flips {
         to: ends(found.curve.last()),
         cheaper_at_lowest: found.curve.first().map(|_| found.cheaper_below()),
         at: changes(&found),
+        not_reached: found.not_reached,
     }
 }
 

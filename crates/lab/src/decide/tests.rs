@@ -11,7 +11,14 @@ fn decided(goal: &str, heard: Heard) -> (Decided, Run) {
     draft.scenario.work.wait = "400ms".parse().expect("a wait");
     let scenario = draft.resolved().expect("a good scenario");
     let prices = prices::read(None).expect("built in");
-    decide(&scenario, goal.parse().expect("a goal"), Effort { seeds: 2, draws: 5 }, &prices, heard)
+    decide(
+        &scenario,
+        goal.parse().expect("a goal"),
+        Effort { seeds: 2, draws: 5 },
+        &prices,
+        heard,
+        &AtomicBool::new(false),
+    )
 }
 
 /// What the tests look at; it is made once.
@@ -51,6 +58,36 @@ fn the_same_question_has_the_same_answer_and_what_is_known_is_told_as_it_comes()
     assert_eq!(*heard.lock().expect("it is over"), ["eks", "lambda", "chosen"]);
     let json = serde_json::to_string(&again).expect("JSON");
     assert_eq!(serde_json::from_str::<Decided>(&json).expect("reads"), again);
+}
+
+#[test]
+fn what_is_told_to_stop_decides_by_what_it_has() {
+    let scenario = Draft::of_load(Load::Burst, Some(60)).resolved().expect("a good scenario");
+    let (goal, prices) = ("p95<60s".parse().expect("a goal"), prices::read(None).expect("built in"));
+    let stop = AtomicBool::new(false);
+    let stopped_at = |at: fn(&Reached) -> bool| {
+        stop.store(false, Ordering::Relaxed);
+        let heard = |reached: Reached| {
+            stop.fetch_or(at(&reached), Ordering::Relaxed);
+        };
+        decide(&scenario, goal, Effort { seeds: 2, draws: 5 }, &prices, &heard, &stop).0
+    };
+    let told = |found: &Decided| crate::report::decision::text(found);
+    // One target is tuned, and of the other nothing is known.
+    let early = stopped_at(|reached| matches!(reached, Reached::Tuned(_)));
+    assert_eq!(early.choice, Choice::Open);
+    let text = told(&early);
+    assert!(text.contains("Open: it was told to stop before both targets were searched"), "{text}");
+    assert!(text.contains("Lambda: It was told to stop before a setting was tried."), "{text}");
+    assert!(text.contains("EKS (KEDA) comes to $"), "{text}");
+    // The answer is there, and how sure it is not.
+    let later = stopped_at(|reached| matches!(reached, Reached::Chosen(..)));
+    assert!(matches!(later.choice, Choice::Cheaper(_) | Choice::Either), "{:?}", later.choice);
+    assert_eq!((later.uncertainty.draws, later.uncertainty.left_out), (0, 5));
+    let text = told(&later);
+    assert!(text.contains("It was told to stop before 3 of the other rates."), "{text}");
+    assert!(text.contains("how sure     not drawn; it was told to stop before 5 draws more."), "{text}");
+    assert!(text.contains("not known: it was told to stop before a rate was tried; your mean is"), "{text}");
 }
 
 #[test]
@@ -99,6 +136,7 @@ fn five_lines_say_which_by_how_much_what_limits_where_it_flips_and_how_sure() {
         to: 316.0,
         cheaper_at_lowest: Some(TargetKind::Lambda),
         at: vec![Flip { rate: 120.0, to: TargetKind::Eks }],
+        not_reached: Vec::new(),
     };
     let told = crate::report::decision::text(&found);
     let expected = [

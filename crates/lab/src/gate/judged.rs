@@ -1,11 +1,12 @@
 //! What each side of a change comes to under a scenario, and what of it is refused.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
 use super::{CostIncrease, Demand, Pair};
-use crate::advise::{BETTER, Goal, Interval, LAST_LOAD, Reckoned, month_usd, reckoned};
+use crate::advise::{BETTER, Goal, Interval, LAST_LOAD, Part, Reckoned, month_usd, reckoned};
 use crate::report::figures::{seconds, usd};
 use crate::run::{Decision, Target};
 use crate::scenario::Scenario;
@@ -168,8 +169,9 @@ fn looked_at(scenario: &Scenario, kind: TargetKind, demand: &Demand) -> (Achieve
     let (mut figures, mut bills) = (Vec::new(), Vec::new());
     let mut first = None;
     let mut failure = None;
+    let never = AtomicBool::new(false);
     for seed in 0..demand.seeds.max(1) {
-        let Reckoned { run, failure: failed } = reckoned(scenario, kind, seed, LAST_LOAD);
+        let Reckoned { run, failure: failed } = reckoned(scenario, kind, seed, Part { most: LAST_LOAD, stop: &never });
         let target = run.targets.get(kind).cloned().unwrap_or_default();
         figures.extend(demand.goal.figure(&target));
         bills.extend(month_usd(&run, kind, demand.prices));

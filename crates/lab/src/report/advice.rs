@@ -86,6 +86,7 @@ fn lines(advised: &Advised, advice: &Advice) -> Vec<(&'static str, String)> {
     let found = match shown(advice) {
         Some(_) if advice.stays() => "as it is: nothing that was tried is better".to_owned(),
         Some(measured) => figures(advised, measured),
+        None if advice.tried == 0 => "not known".to_owned(),
         None => "none: every setting that was tried failed".to_owned(),
     };
     vec![("as it is", now), (word(advice), found)]
@@ -94,6 +95,7 @@ fn lines(advised: &Advised, advice: &Advice) -> Vec<(&'static str, String)> {
 fn word(advice: &Advice) -> &'static str {
     match &advice.best {
         Some(_) => "best",
+        None if advice.tried == 0 => "best",
         None => "nothing meets it; nearest",
     }
 }

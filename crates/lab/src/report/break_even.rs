@@ -16,6 +16,7 @@ pub fn text(found: &BreakEven) -> String {
         let _ = writeln!(out, "{:>11}  {eks:>30}  {lambda:>30}  {}", rate(point.rate), bar(point));
     }
     let _ = writeln!(out, "\n{}", verdict(found));
+    lacks(found).iter().for_each(|told| out.push_str(&format!("{told}\n")));
     let _ = writeln!(
         out,
         "Prices of {}, {}; where each was read stands in the price file.",
@@ -31,7 +32,21 @@ pub fn markdown(found: &BreakEven) -> String {
         let _ = writeln!(out, "| {} | {} | {} |", rate(point.rate), range(&point.eks_usd), range(&point.lambda_usd));
     }
     let _ = writeln!(out, "\n{}", verdict(found));
+    lacks(found).iter().for_each(|told| out.push_str(&format!("\n> {told}\n")));
     out
+}
+
+/// What the curve has no points of, sentence by sentence.
+pub fn lacks(found: &BreakEven) -> Vec<String> {
+    let all = found.curve.len() + found.left_out.len() + found.not_reached.len();
+    let listed = |rates: &[f64]| rates.iter().map(|at| rate(*at)).collect::<Vec<_>>().join(", ");
+    let failed = (!found.left_out.is_empty())
+        .then(|| format!("A target failed at {} messages/s: there is nothing to compare.", listed(&found.left_out)));
+    let stopped = (!found.not_reached.is_empty()).then(|| {
+        let missing = found.not_reached.len();
+        format!("It was told to stop before {missing} of {all} rates: {} messages/s.", listed(&found.not_reached))
+    });
+    failed.into_iter().chain(stopped).collect()
 }
 
 /// Where the cheaper target changes, in words.
@@ -48,6 +63,8 @@ fn verdict(found: &BreakEven) -> String {
             found.crossings,
             found.seeds
         ),
+        None if found.curve.is_empty() => "At no rate there is a bill of both targets to compare.".to_owned(),
+        None if !found.not_reached.is_empty() => format!("{first} is cheaper at every rate that was reached."),
         None => format!(
             "{first} is cheaper at every rate from {} to {} messages/s: there is no break-even.",
             found.curve.first().map_or_else(String::new, |p| rate(p.rate)),

@@ -39,7 +39,8 @@ fn all(decided: &Decided) -> impl Iterator<Item = (&'static str, String)> {
         let told: Vec<_> = found.compared.iter().map(|one| compared(found, one)).collect();
         ("last week", format!("{}, with the settings as they are.", told.join("; ")))
     };
-    lines(decided).into_iter().chain(decided.backtest.iter().map(backtest).collect::<Vec<_>>())
+    let left_out = decided.left_out.iter().map(|told| ("left out", told.clone()));
+    lines(decided).into_iter().chain(decided.backtest.iter().map(backtest).collect::<Vec<_>>()).chain(left_out)
 }
 
 /// What one thing was observed to be, and what it was simulated to be.
@@ -78,6 +79,7 @@ fn which(decided: &Decided) -> String {
         Choice::Alone(kind) => format!("{}: {}; it alone meets {goal}.", kind.title(), of(kind)),
         Choice::Either => format!("Either: both meet {goal}, and cost about the same."),
         Choice::Neither => format!("Neither: nothing that was tried meets {goal}."),
+        Choice::Open => format!("Open: it was told to stop before both targets were searched for {goal}."),
     }
 }
 
@@ -132,17 +134,24 @@ fn flips(decided: &Decided) -> String {
             rate(flips.to),
             kind.title()
         ),
+        (None, None) if !flips.not_reached.is_empty() => {
+            format!("{even}not known: it was told to stop before a rate was tried; {own}.")
+        }
         (None, None) => format!("{even}not known: at every rate a target failed; {own}."),
     }
 }
 
 fn sure(decided: &Decided) -> String {
     let found = &decided.uncertainty;
+    let left_out = found.told_left_out();
+    if found.draws == 0 {
+        return format!("not drawn{left_out}.");
+    }
     let of = |kind| found.cheaper.get(&kind).copied().unwrap_or(0);
     let each = |kind: &TargetKind| format!("{} in {}", kind.title(), of(*kind));
     let told = match decided.choice {
         Choice::Cheaper(kind) | Choice::Alone(kind) => format!("{} is cheaper in {}", kind.title(), of(kind)),
-        Choice::Either | Choice::Neither => {
+        Choice::Either | Choice::Neither | Choice::Open => {
             format!("cheaper is {}", TargetKind::all().iter().map(each).collect::<Vec<_>>().join(", "))
         }
     };
@@ -150,14 +159,14 @@ fn sure(decided: &Decided) -> String {
         0 => String::new(),
         n => format!("; in {n} a target fails, and nothing is compared"),
     };
-    format!("{told} of {} draws of what the models had to estimate{failed}.", found.draws)
+    format!("{told} of {} draws of what the models had to estimate{failed}{left_out}.", found.draws)
 }
 
 /// The chosen target and the other one, where one was chosen.
 fn pair(decided: &Decided) -> Option<(&Contender, &Contender)> {
     match decided.choice {
         Choice::Cheaper(kind) | Choice::Alone(kind) => decided.contender(kind).zip(decided.contender(kind.other())),
-        Choice::Either | Choice::Neither => None,
+        Choice::Either | Choice::Neither | Choice::Open => None,
     }
 }
 

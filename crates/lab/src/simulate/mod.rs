@@ -58,6 +58,12 @@ pub fn run_target(kind: TargetKind, scenario: &Scenario) -> Target {
     target_until(kind, scenario, &AtomicBool::new(false))
 }
 
+/// What `reckon` comes to; `None` where `stop` was true before or after it: it was left out, or cut.
+pub fn unless_stopped<T>(stop: &AtomicBool, reckon: impl FnOnce() -> T) -> Option<T> {
+    let goes_on = || !stop.load(Ordering::Relaxed);
+    goes_on().then(reckon).filter(|_| goes_on())
+}
+
 /// Runs the scenario on EKS alone.
 pub fn run_eks(scenario: &Scenario) -> Target {
     run_target(TargetKind::Eks, scenario)
@@ -68,7 +74,8 @@ pub fn run_lambda(scenario: &Scenario) -> Target {
     run_target(TargetKind::Lambda, scenario)
 }
 
-fn target_until(kind: TargetKind, scenario: &Scenario, stop: &AtomicBool) -> Target {
+/// The same on one target.
+pub fn target_until(kind: TargetKind, scenario: &Scenario, stop: &AtomicBool) -> Target {
     match kind {
         TargetKind::Eks => {
             let stage = VirtualTime::new(scenario, scenario.queue.visibility_timeout);

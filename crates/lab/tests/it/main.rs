@@ -8,6 +8,7 @@ mod cases;
 mod cli;
 mod decide;
 mod gate;
+mod interrupted;
 mod keda;
 mod keda_inputs;
 mod mutations;

@@ -99,6 +99,7 @@ fn headline(advised: &Advised) -> String {
     let others = advised.targets.iter().filter(|other| other.target != winner.target);
     let others = others.map(|other| match of(other) {
         Some(usd) => format!("{} needs {usd}", other.target.title()),
+        None if other.tried == 0 => format!("{} was not tried", other.target.title()),
         None => format!("{} meets it with no setting that was tried", other.target.title()),
     });
     let others: Vec<_> = others.collect();
@@ -125,6 +126,7 @@ fn card(advised: &Advised, advice: &Advice, winner: Option<&Advice>) -> Markup {
                         dd { @if advice.stays() { "none: nothing that was tried is better" } @else { (changes(shown)) } }
                     }
                 },
+                None if advice.tried == 0 => p { "Nothing was tried." },
                 None => p { "Everything that was tried failed." },
             }
             dl {

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::super::break_even::lacks;
 use super::super::figures::{printable, usd};
 use super::advice::interval;
 use super::picture::{Axis, Color, Data, Line, Look, Mark, Picture, Stretch, Unit, all, data_table, panel};
@@ -90,15 +91,15 @@ fn summary(found: &BreakEven) -> Markup {
             "An even load all month; mean and 95 % confidence interval over " (found.seeds) " seeds, of which "
             (found.crossings) " cross; prices of " (found.region) ", " (found.prices_date) "."
         }
-        @if !found.left_out.is_empty() {
-            @let rates: Vec<_> = found.left_out.iter().map(|rate| rounded(*rate)).collect();
-            p class="note" { "A target failed at " (rates.join(", ")) " messages per second: there is nothing to compare." }
-        }
+        @for told in lacks(found) { p class="note" { (told) } }
     }
 }
 
 fn told(found: &BreakEven) -> String {
     let Some(rate) = found.rate else {
+        if found.curve.is_empty() || !found.not_reached.is_empty() {
+            return "No break-even was found among the rates that were reached.".to_owned();
+        }
         return format!("{} is cheaper at every rate: there is no break-even.", found.cheaper_below().title());
     };
     let again = if found.changes_again() { ", until that changes again further up" } else { "" };

@@ -28,6 +28,7 @@ fn answer(decided: &Decided) -> Markup {
     html! {
         h2 { "The answer" }
         dl { @for (asks, told) in lines(decided) { dt { b { (asks) } } dd { (told) } } }
+        @for told in &decided.left_out { p class="note" { (told) } }
         @for contender in &decided.contenders {
             @let found = contender.advice.best.as_ref().or(contender.advice.nearest.as_ref());
             @let changes = found.into_iter().flat_map(|found| &found.changes);
