@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advise::{Change, Goal, LAST_LOAD, thinned};
 use crate::cost::Prices;
+use crate::fargate::start_as_priced;
 use crate::manifests::{Given, ManifestError};
 use crate::scenario::{Draft, Scenario, ScenarioError};
 use crate::target::TargetKind;
@@ -207,7 +208,7 @@ pub fn gate(
     let (mut pairs, mut left_out) = (Vec::new(), Vec::new());
     for draft in drafts {
         for sides in &all {
-            match pair(draft, sides, demand.given) {
+            match pair(draft, sides, demand) {
                 Ok(pair) => pairs.push(pair),
                 Err(Unfit::Always(why)) => left_out.push(why),
                 Err(Unfit::Now(why)) => gated.reasons.push(why),
@@ -219,6 +220,10 @@ pub fn gate(
     }
     gated.notes.extend(left_out.into_iter().map(|why| format!("left out: {why}")));
     pairs.retain(|pair| pair.before.as_ref() != Some(&pair.after));
+    let judges_pods = pairs.iter().any(|pair| pair.target == TargetKind::Eks);
+    gated.notes.extend(
+        drafts.iter().find_map(|draft| start_as_priced(&mut draft.clone(), demand.prices)).filter(|_| judges_pods),
+    );
     for pair in &pairs {
         let part = thinned(&pair.after, LAST_LOAD).factor;
         if part > 1.0 {
@@ -292,7 +297,8 @@ enum Unfit {
     Now(String),
 }
 
-fn pair(draft: &Draft, sides: &Sides, given: &Given) -> Result<Pair, Unfit> {
+fn pair(draft: &Draft, sides: &Sides, demand: &Demand) -> Result<Pair, Unfit> {
+    let Demand { given, prices, .. } = *demand;
     let (name, target) = (&draft.scenario.name, sides.target);
     let told = |error: GateError| format!("{name}, {}: {error}", target.title());
     if draft.scenario.service.is_some() {
@@ -301,9 +307,9 @@ fn pair(draft: &Draft, sides: &Sides, given: &Given) -> Result<Pair, Unfit> {
     }
     let before = match sides.before.is_empty() {
         true => None,
-        false => Some(resolved(draft, &sides.before, given)),
+        false => Some(resolved(draft, &sides.before, given, prices)),
     };
-    match (before.transpose(), resolved(draft, &sides.after, given)) {
+    match (before.transpose(), resolved(draft, &sides.after, given, prices)) {
         (Ok(before), Ok(after)) => Ok(Pair { scenario: name.clone(), target, before, after }),
         // What cannot run cannot be compared with.
         (Err(_), Ok(after)) => Ok(Pair { scenario: name.clone(), target, before: None, after }),

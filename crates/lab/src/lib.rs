@@ -17,6 +17,7 @@ pub mod cost;
 pub mod decide;
 pub mod deployed;
 pub mod explore;
+mod fargate;
 pub mod gate;
 pub mod manifests;
 pub mod processes;

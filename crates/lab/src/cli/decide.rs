@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::CommandError;
-use super::compare::{Overrides, start_as_priced};
+use super::compare::Overrides;
 use super::output::{self, Format};
 use super::pricing::Pricing;
 use super::search::{self, Destination};
@@ -16,6 +16,7 @@ use super::stop::{STOPPED, stop_flag};
 use crate::advise::{Goal, Progress};
 use crate::cost::Prices;
 use crate::decide::{Backtest, Choice, Contender, Decided, Effort, Peak, Reached, backtest, decide, made_fit};
+use crate::fargate::start_as_priced;
 use crate::manifests::{Manifest, quantity};
 use crate::report::figures::{printable, usd};
 use crate::report::{decision as report, html};

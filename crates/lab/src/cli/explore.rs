@@ -9,11 +9,12 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::CommandError;
-use super::compare::{Overrides, start_as_priced};
+use super::compare::Overrides;
 use super::pricing::Pricing;
 use super::stop::told_to_stop;
 use crate::advise::Goal;
 use crate::explore::Beginning;
+use crate::fargate::start_as_priced;
 
 mod loopback;
 mod served;
@@ -52,8 +53,9 @@ impl Explore {
     pub(super) fn run(self: Box<Self>) -> Result<ExitCode, CommandError> {
         let Self { scenario, goal, port, overrides, pricing } = *self;
         let prices = pricing.read()?;
-        let (mut draft, mut warnings) = overrides.draft(&scenario)?;
-        warnings.extend(start_as_priced(&mut draft, &prices));
+        let (draft, mut warnings) = overrides.draft(&scenario)?;
+        // The page's own knob turns that, so that the beginning is left as it is written.
+        warnings.extend(start_as_priced(&mut draft.clone(), &prices));
         warnings.iter().for_each(|warning| eprintln!("twinscale: {warning}"));
         // What cannot run as it is told before anything is served.
         draft.clone().resolved()?;

@@ -8,10 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::CommandError;
-use super::compare::{Overrides, start_as_priced};
+use super::compare::Overrides;
 use super::output::{self, Format};
 use super::pricing::Pricing;
 use crate::cost::Prices;
+use crate::fargate::start_as_priced;
 use crate::scenario::Scenario;
 
 /// Flags of a search by simulation.

@@ -7,6 +7,8 @@ pub(super) const SHAPE: &str = "load.shape";
 /// The path of the HPA's rules, of which there is a choice.
 pub(super) const BEHAVIOR: &str = "eks.keda.hpa.behavior";
 /// Where pods run; in a price file a name, or a name with a discount.
+/// How long a pod takes to start, which follows from who bills it.
+pub(super) const START: &str = "eks.pod.start_delay";
 pub(super) const HOSTING: &str = "prices.options.hosting";
 /// The discount beside it.
 pub(super) const SPOT: &str = "prices.options.hosting.nodes.spot_discount";
@@ -110,7 +112,7 @@ pub const KNOBS: &[Knob] = &[
     window("eks.keda.hpa.behavior.scaleUp.stabilizationWindowSeconds", "Scale-up window, s"),
     window("eks.keda.hpa.behavior.scaleDown.stabilizationWindowSeconds", "Scale-down window, s"),
     count("eks.pod.concurrency", "CONCURRENCY of a pod", Heading::Eks, 1.0, 200.0),
-    knob("eks.pod.start_delay", "A pod starts within", Heading::Eks, Control::Text),
+    knob(START, "A pod starts within", Heading::Eks, Control::Text),
     fine("eks.pod.cpu_request", "A pod requests", Heading::Eks, 0.05, 8.0, Form::Plain, "vCPU"),
     fine("eks.pod.cpu_limit", "A pod may use", Heading::Eks, 0.05, 8.0, Form::Plain, "vCPU"),
     count("eks.pod.memory_request_mib", "A pod requests, MiB", Heading::Eks, 16.0, 16_384.0),

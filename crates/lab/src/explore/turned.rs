@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value, json};
 
-use super::knobs::{BEHAVIOR, Control, Form, HOSTING, KNOBS, Knob, PRICES, SHAPE};
+use super::knobs::{BEHAVIOR, Control, Form, HOSTING, KNOBS, Knob, PRICES, SHAPE, START};
 use crate::advise::{Change, NO_BEHAVIOR, SHORT_BEHAVIOR, short_behavior};
 use crate::cost::Prices;
+use crate::fargate::start_as_priced;
 use crate::gate::changed;
 use crate::manifests::{self, Given, Manifest};
 use crate::scenario::load::Load;
@@ -131,7 +132,10 @@ impl Beginning {
 
     /// What each knob stands at.
     pub fn values(&self) -> Map<String, Value> {
-        let (mut scenario, mut prices) = (Root::of(&self.draft.scenario), Root::of(&self.prices));
+        let mut draft = self.draft.clone();
+        start_as_priced(&mut draft, &self.prices);
+        let mut scenario = Root::of(&draft.scenario);
+        let mut prices = Root::of(&self.prices);
         let value = |knob: &Knob| {
             let value = match (knob.path, knob.path.strip_prefix(PRICES)) {
                 (BEHAVIOR, _) => json!(OWN_BEHAVIOR),
@@ -210,9 +214,13 @@ impl Beginning {
         if scenario.load.messages().is_some() {
             hidden.push("messages");
         }
-        match self.draft_of(scenario).resolved() {
+        let mut draft = self.draft_of(scenario);
+        draft.says_start = self.draft.says_start || values.contains_key(START);
+        start_as_priced(&mut draft, &prices);
+        match draft.resolved() {
             Ok(scenario) if mistakes.is_empty() => {
                 stands.insert("messages".to_owned(), json!(scenario.messages));
+                stands.insert(START.to_owned(), json!(scenario.eks.pod.start_delay));
                 Ok(Turned { scenario, prices, hidden, values: stands })
             }
             Ok(_) => Err(mistakes),
@@ -270,13 +278,35 @@ mod tests {
     fn what_is_not_turned_is_the_scenario_itself() {
         for name in ["default", "article", "day", "onoff", "ramp", "fifo", "long"] {
             let turned = beginning(name).turned(&Positions::new()).expect("as it is");
-            assert_eq!(turned.scenario, Draft::read(name).and_then(Draft::resolved).expect("built in"), "{name}");
+            let mut draft = Draft::read(name).expect("built in");
+            start_as_priced(&mut draft, &turned.prices);
+            assert_eq!(turned.scenario, draft.resolved().expect("built in"), "{name}");
             assert_eq!(turned.prices, prices::read(None).expect("built in"));
             // Nor does a knob that is turned to where it stands.
             let mut still: Positions = beginning(name).values().into_iter().collect();
             still.retain(|path, _| !turned.hidden.contains(&path.as_str()));
             assert_eq!(beginning(name).turned(&still).expect("the same").scenario, turned.scenario, "{name}");
         }
+    }
+
+    #[test]
+    fn pods_start_as_those_do_that_the_bill_is_of_unless_it_is_said() {
+        let begun = beginning("default");
+        let start = |turned: Positions| {
+            let turned = begun.turned(&turned).expect("a choice");
+            assert_eq!(turned.values[START], json!(turned.scenario.eks.pod.start_delay));
+            turned.scenario.eks.pod.start_delay.mean()
+        };
+        let nodes = (HOSTING, json!("m7g.large"));
+        assert_eq!(begun.values()[START], json!("uniform:30s-60s"));
+        assert_eq!(start(Positions::new()), Duration::from_secs(45));
+        assert!(start(values([nodes.clone()])) < Duration::from_secs(30));
+        assert_eq!(start(values([nodes, (START, json!("7s"))])), Duration::from_secs(7));
+        assert_eq!(start(values([(START, json!("7s"))])), Duration::from_secs(7));
+        let said = Draft { says_start: true, ..begun.draft.clone() };
+        let own = said.scenario.eks.pod.start_delay.clone();
+        let turned = Beginning::new(said, begun.prices.clone()).turned(&Positions::new()).expect("as it is");
+        assert_eq!(turned.scenario.eks.pod.start_delay, own);
     }
 
     #[test]

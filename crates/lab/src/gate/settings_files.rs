@@ -3,6 +3,8 @@
 use super::GateError;
 use super::checkout::{Checkout, Revision};
 use crate::advise::patch::files;
+use crate::cost::Prices;
+use crate::fargate::start_as_priced;
 use crate::manifests::{self, Given, Manifest, ManifestError};
 use crate::scenario::{Draft, Scenario};
 use crate::target::TargetKind;
@@ -115,12 +117,18 @@ pub fn put_into(scenario: &mut Scenario, files: &[SettingsFile], given: &Given) 
     Ok(warnings)
 }
 
-/// The scenario with the files in it, and with what it left out.
+/// The scenario with the files in it, and with what it left out; pods start as those do that the bill is of.
 ///
 /// # Errors
 /// What cannot be read, or what cannot be run.
-pub(super) fn resolved(draft: &Draft, files: &[SettingsFile], given: &Given) -> Result<Scenario, GateError> {
+pub(super) fn resolved(
+    draft: &Draft,
+    files: &[SettingsFile],
+    given: &Given,
+    prices: &Prices,
+) -> Result<Scenario, GateError> {
     let mut draft = draft.clone();
     put_into(&mut draft.scenario, files, given)?;
+    start_as_priced(&mut draft, prices);
     Ok(draft.resolved()?)
 }

@@ -11,7 +11,8 @@ use twinscale_lab::target::TargetKind;
 use crate::cli::text;
 
 /// Four pods' work, for a little longer than they need to start.
-const BUSY: &str = "messages = 3000\nload = { shape = 'steady', rate = 40.0 }\nwork = { wait = '1s' }\n";
+const BUSY: &str = "messages = 3000\nload = { shape = 'steady', rate = 40.0 }\nwork = { wait = '1s' }\n\
+                    eks.pod.start_delay = 'uniform:1s-3s'\n";
 const GOAL: [&str; 4] = ["--base", "main", "--goal", "p95<30s"];
 
 /// A repository on a branch `change` of `main`, with what this project deploys and one scenario.
@@ -117,6 +118,24 @@ fn a_branch_that_lowers_max_replica_count_fails_with_the_reason() {
     }
     let plain = text(&repository.gate(&[]).stdout);
     assert!(plain.contains("maxReplicaCount: 15 -> 2") && plain.contains("decisions part: before, "), "{plain}");
+}
+
+#[test]
+fn pods_start_as_fargates_do_where_the_bill_is_fargates_and_it_says_so() {
+    let repository = Repository::new();
+    repository
+        .write("scenarios/busy.toml", "messages = 3000\nload = { shape = 'steady', rate = 40.0 }\nwork.wait = '1s'\n");
+    let [file, from, to] = FEWER;
+    repository.edit(file, from, to);
+    let p95 = |more: &[&str]| {
+        let gated = repository.gated(1, more);
+        let told = gated.notes.iter().any(|note| note.contains("which start within 30 to 60 s"));
+        let before = gated.judged[0].before.as_ref().and_then(|before| before.seconds);
+        (told, before.expect("it did its work").mean)
+    };
+    let (told, fargate) = p95(&[]);
+    let (on_nodes, nodes) = p95(&["--nodes", "m7g.large"]);
+    assert!(told && !on_nodes && fargate > nodes + 20.0, "{fargate} s on Fargate, {nodes} s on nodes");
 }
 
 #[test]
