@@ -165,14 +165,14 @@ pub enum Progress {
 
 /// Who waits for a search.
 #[derive(Clone, Copy)]
-pub struct Waiting<'a> {
+pub struct Asker<'a> {
     /// Is told how far it is.
     pub told: &'a (dyn Fn(Progress) + Sync),
     /// Once it is true, the search ends with what it has.
     pub stop: &'a AtomicBool,
 }
 
-impl Waiting<'_> {
+impl Asker<'_> {
     /// Somebody who hears nothing, and waits for the end.
     pub fn patiently() -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
@@ -238,15 +238,15 @@ fn effort(scenario: &Scenario) -> u64 {
 
 /// Searches the settings of one target by simulation with `seeds` seeds: a first look at all that there is time for, and a
 /// longer one at those that lead. Told to stop, it advises by what it has looked at.
-pub fn advise(scenario: &Scenario, kind: TargetKind, goal: Goal, seeds: u64, prices: &Prices, by: Waiting) -> Advice {
-    let Waiting { told, stop } = by;
+pub fn advise(scenario: &Scenario, kind: TargetKind, goal: Goal, seeds: u64, prices: &Prices, by: Asker) -> Advice {
+    let Asker { told, stop } = by;
     let candidates = candidates::around(scenario, kind);
     let own = candidates.iter().position(|candidate| candidate.changes.is_empty()).unwrap_or(0);
     let plan = Plan::of(scenario, candidates.len(), own, seeds);
     let look = |chosen: &[usize], seeds: u64, most: u64| -> Vec<Option<Result<Measured, String>>> {
         told(Progress::Ahead(chosen.len() as u64));
         let one = |at: &usize| {
-            let measure = || measured(&candidates[*at], kind, goal, seeds.max(1), prices, Part { most, stop });
+            let measure = || measured(&candidates[*at], kind, goal, seeds.max(1), prices, Portion { most, stop });
             let measured = simulate::unless_stopped(stop, measure);
             told(Progress::Done);
             measured
@@ -349,7 +349,7 @@ pub fn with(scenario: &Scenario, kind: TargetKind, changes: &[Change]) -> Option
 
 /// What of a load is simulated.
 #[derive(Clone, Copy)]
-pub(crate) struct Part<'a> {
+pub(crate) struct Portion<'a> {
     /// About so many messages.
     pub most: u64,
     /// Once it is true, what there is has no meaning.
@@ -366,7 +366,7 @@ fn measured(
     goal: Goal,
     seeds: u64,
     prices: &Prices,
-    part: Part,
+    part: Portion,
 ) -> Result<Measured, String> {
     let (mut seconds, mut usd) = (Vec::new(), Vec::new());
     for seed in 0..seeds {
@@ -392,7 +392,7 @@ pub(crate) struct Reckoned {
 }
 
 /// Simulates one target with the luck of the seed `seed` further on, on a part of its load.
-pub(crate) fn reckoned(scenario: &Scenario, kind: TargetKind, seed: u64, part: Part) -> Reckoned {
+pub(crate) fn reckoned(scenario: &Scenario, kind: TargetKind, seed: u64, part: Portion) -> Reckoned {
     let scenario = lucky(scenario, seed);
     let thin = thinned(&scenario, part.most);
     let mut run = simulated(&thin.scenario, kind, part.stop);
@@ -472,7 +472,7 @@ mod tests {
         let prices = prices::read(None).expect("built in");
         for kind in TargetKind::all().iter().copied() {
             let goal: Goal = "p95<60s".parse().expect("a goal");
-            let advice = advise(&scenario, kind, goal, 3, &prices, Waiting::patiently());
+            let advice = advise(&scenario, kind, goal, 3, &prices, Asker::patiently());
             let best = advice.best.expect("60 s can be met");
             assert!(best.meets && best.seconds.high <= 60.0);
             assert!(advice.now.as_ref().is_none_or(|now| best.usd.mean <= now.usd.mean || !now.meets), "{kind:?}");
@@ -488,7 +488,7 @@ mod tests {
         scenario.work.cpu = std::time::Duration::from_secs(2);
         let goal: Goal = "p95<20s".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        let advice = |kind| advise(&scenario, kind, goal, 2, &prices, Waiting::patiently());
+        let advice = |kind| advise(&scenario, kind, goal, 2, &prices, Asker::patiently());
         let best = |kind| with(&scenario, kind, &advice(kind).best.expect("20 s can be met").changes).expect("tried");
         // A share of 128 / 1,769 of a vCPU takes 27 s for each of them.
         assert!(best(TargetKind::Lambda).lambda.memory_mb > 128);
@@ -503,9 +503,8 @@ mod tests {
         // And with a wait alone, the smallest memory is right to win.
         scenario.work.wait = "2s".parse().expect("a wait");
         scenario.work.cpu = std::time::Duration::ZERO;
-        let waits = advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Waiting::patiently())
-            .best
-            .expect("20 s can be met");
+        let waits =
+            advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Asker::patiently()).best.expect("20 s can be met");
         let waits = with(&scenario, TargetKind::Lambda, &waits.changes).expect("tried");
         assert_eq!(waits.lambda.memory_mb, 128);
     }
@@ -540,7 +539,7 @@ mod tests {
         (scenario.messages, scenario.limit) = (3000, std::time::Duration::from_secs(60));
         let goal: Goal = "p95<1h".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        let advice = advise(&scenario, TargetKind::Eks, goal, 2, &prices, Waiting::patiently());
+        let advice = advise(&scenario, TargetKind::Eks, goal, 2, &prices, Asker::patiently());
         assert!(advice.now.is_none() && advice.now_fails.is_some_and(|why| why.contains("when the run ended")));
         assert!(advice.failed > 0 && advice.left_out.iter().any(|told| told.contains("were cut or failed")));
         assert!(advice.front.iter().chain(&advice.best).all(|m| m.usd.mean.is_finite()));
@@ -567,7 +566,7 @@ mod tests {
                 *counted += 1;
                 stop.fetch_or(*counted >= most, std::sync::atomic::Ordering::Relaxed);
             };
-            advise(&scenario, TargetKind::Lambda, goal, 3, &prices, Waiting { told: &told, stop: &stop })
+            advise(&scenario, TargetKind::Lambda, goal, 3, &prices, Asker { told: &told, stop: &stop })
         };
         let early = stops_after(10, 9);
         assert!((1..30).contains(&early.tried) && early.looked_at.len() <= early.tried, "{}", early.tried);
@@ -577,7 +576,7 @@ mod tests {
         assert!(later.best.as_ref().is_some_and(|best| best.meets) && later.now.is_some(), "{:?}", later.best);
         assert!(later.left_out[0].contains("before the longer look at"), "{:?}", later.left_out);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        let never = advise(&scenario, TargetKind::Eks, goal, 3, &prices, Waiting { told: &|_| (), stop: &stop });
+        let never = advise(&scenario, TargetKind::Eks, goal, 3, &prices, Asker { told: &|_| (), stop: &stop });
         assert_eq!((never.tried, never.best, never.now, never.failed), (0, None, None, 0));
     }
 
@@ -587,11 +586,10 @@ mod tests {
         scenario.messages = 100;
         let goal: Goal = "p95<60s".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        let first = advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Waiting::patiently())
-            .best
-            .expect("60 s can be met");
+        let first =
+            advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Asker::patiently()).best.expect("60 s can be met");
         let improved = with(&scenario, TargetKind::Lambda, &first.changes).expect("tried");
-        let again = advise(&improved, TargetKind::Lambda, goal, 2, &prices, Waiting::patiently());
+        let again = advise(&improved, TargetKind::Lambda, goal, 2, &prices, Asker::patiently());
         assert!(again.stays(), "{:?}", again.best);
     }
 
@@ -601,6 +599,6 @@ mod tests {
         scenario.messages = 20;
         let goal: Goal = "p50<10ms".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
-        assert!(advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Waiting::patiently()).best.is_none());
+        assert!(advise(&scenario, TargetKind::Lambda, goal, 2, &prices, Asker::patiently()).best.is_none());
     }
 }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::advise::{Advice, Goal, Progress, Waiting, advise, thinned, with};
+use crate::advise::{Advice, Asker, Goal, Progress, advise, thinned, with};
+use crate::contest::{Lower, lower};
 use crate::cost::{self, Prices};
 use crate::run::Run;
 use crate::scenario::Scenario;
@@ -32,8 +33,6 @@ pub const DECISION_SCHEMA: &str = "twinscale/decision/1";
 const WHOLE: u64 = 5_000_000;
 /// Messages that all draws of the estimates simulate on one target.
 const DRAWN_MESSAGES: u64 = 2_000_000;
-/// Bills that differ by less than this share of the higher one are called equal.
-const EVEN: f64 = 0.05;
 
 /// What `twinscale decide` found: `decision.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,7 +153,7 @@ pub fn decide(
     stop: &AtomicBool,
 ) -> (Decided, Run) {
     let simulated = |progress| heard(Reached::Simulated(progress));
-    let by = Waiting { told: &simulated, stop };
+    let by = Asker { told: &simulated, stop };
     let tuned = |kind: &TargetKind| {
         let advice = advise(scenario, *kind, goal, effort.seeds, prices, by);
         heard(Reached::Tuned(&advice));
@@ -273,7 +272,7 @@ fn choice(contenders: &[Contender]) -> Choice {
     match meet[..] {
         [] => Choice::Neither,
         [(only, _)] => Choice::Alone(only),
-        [(_, less), (_, more), ..] if more - less < EVEN * more => Choice::Either,
+        [(_, less), (_, more), ..] if lower(less, more) == Lower::Neither => Choice::Either,
         [(cheaper, _), ..] => Choice::Cheaper(cheaper),
     }
 }

@@ -13,6 +13,7 @@
 
 pub mod advise;
 pub mod cli;
+mod contest;
 pub mod cost;
 pub mod decide;
 pub mod deployed;
@@ -29,3 +30,4 @@ pub mod simulate;
 pub mod target;
 pub mod uncertainty;
 pub mod validate;
+mod written;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, Progress, Waiting, lucky, month_usd, simulated};
+use super::{Asker, Interval, Progress, lucky, month_usd, simulated};
 use crate::cost::Prices;
 use crate::scenario::Scenario;
 use crate::scenario::load::{Arrival, Load};
@@ -93,13 +93,13 @@ impl BreakEven {
 
 /// Sweeps the rate of an even load with the scenario's settings; both targets may have as much capacity as they need, since
 /// a bill of what did not keep up would be too small. Told to stop, it has the rates that it reached.
-pub fn break_even(scenario: &Scenario, seeds: u64, prices: &Prices, by: Waiting) -> BreakEven {
+pub fn break_even(scenario: &Scenario, seeds: u64, prices: &Prices, by: Asker) -> BreakEven {
     let even = Scenario { load: Load::Poisson { rate: 1.0 }, ..scenario.clone() };
     BreakEven { scenario: scenario.clone(), ..sweep(&even, &rates(STEPS), seeds, prices, by) }
 }
 
 /// The same with the load's own shape where it has one over time, up to ten times its own rate, which is among the rates.
-pub(crate) fn around(scenario: &Scenario, own: f64, seeds: u64, prices: &Prices, by: Waiting) -> BreakEven {
+pub(crate) fn around(scenario: &Scenario, own: f64, seeds: u64, prices: &Prices, by: Asker) -> BreakEven {
     let mut all = rates(STEPS);
     all.retain(|rate| *rate <= own * 10.0);
     all.push(own);
@@ -107,8 +107,8 @@ pub(crate) fn around(scenario: &Scenario, own: f64, seeds: u64, prices: &Prices,
     sweep(scenario, &all, seeds, prices, by)
 }
 
-fn sweep(scenario: &Scenario, rates: &[f64], seeds: u64, prices: &Prices, by: Waiting) -> BreakEven {
-    let Waiting { told, stop } = by;
+fn sweep(scenario: &Scenario, rates: &[f64], seeds: u64, prices: &Prices, by: Asker) -> BreakEven {
+    let Asker { told, stop } = by;
     let mut prices = prices.clone();
     prices.options.even_load = true;
     let jobs: Vec<(f64, u64)> =
@@ -250,7 +250,7 @@ mod tests {
             let before = done.fetch_add(usize::from(counts), std::sync::atomic::Ordering::Relaxed);
             stop.fetch_or(before >= 4, std::sync::atomic::Ordering::Relaxed);
         };
-        let found = sweep(&even, &rates(7), 2, &prices, Waiting { told: &told, stop: &stop });
+        let found = sweep(&even, &rates(7), 2, &prices, Asker { told: &told, stop: &stop });
         assert!(!found.not_reached.is_empty() && found.left_out.is_empty(), "{:?}", found.left_out);
         assert_eq!(found.curve.len() + found.not_reached.len(), 7);
         let text = crate::report::break_even::text(&found);
@@ -266,7 +266,7 @@ mod tests {
         let prices = crate::cost::prices::read(None).expect("built in");
         let even = Scenario { load: Load::Poisson { rate: 1.0 }, ..scenario };
         // Up to 100 messages per second.
-        let found = sweep(&even, &rates(11), 2, &prices, Waiting::patiently());
+        let found = sweep(&even, &rates(11), 2, &prices, Asker::patiently());
         let rate = found.rate.expect("they cross").mean;
         assert_eq!(found.crossings, 2);
         // Up to a few messages per second one pod is enough: control plane, one Fargate pod of 0.25 vCPU and 0.5 GB and

@@ -11,7 +11,7 @@ use super::output;
 use super::patches::Patches;
 use super::search::{self, Search};
 use super::stop::{STOPPED, stop_flag};
-use crate::advise::{ADVICE_SCHEMA, Advice, Advised, FilePatch, Goal, Progress, Waiting, advise, survives, with};
+use crate::advise::{ADVICE_SCHEMA, Advice, Advised, Asker, FilePatch, Goal, Progress, advise, survives, with};
 use crate::report::figures::usd;
 use crate::report::{advice as report, html};
 use crate::target::TargetKind;
@@ -66,7 +66,7 @@ impl Advise {
             }
         };
         let stop = stop_flag()?;
-        let by = Waiting { told: &told, stop };
+        let by = Asker { told: &told, stop };
         let search = |kind| advise(&scenario, kind, self.goal, self.search.seeds, &prices, by);
         let targets: Vec<Advice> = TargetKind::all().iter().copied().map(search).collect();
         let uncertainty = survives(&scenario, &targets, DRAWS, &prices, stop);

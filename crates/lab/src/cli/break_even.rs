@@ -8,7 +8,7 @@ use clap::Args;
 use super::CommandError;
 use super::search::{self, Search};
 use super::stop::{STOPPED, stop_flag};
-use crate::advise::{Progress, Waiting, break_even};
+use crate::advise::{Asker, Progress, break_even};
 use crate::report::{break_even as report, html};
 
 /// Sweep the rate over six decades: from which rate on is the other target cheaper
@@ -40,7 +40,7 @@ impl BreakEven {
             Progress::Look { .. } => {}
         };
         let stop = stop_flag()?;
-        let found = break_even(&scenario, self.search.seeds, &prices, Waiting { told: &told, stop });
+        let found = break_even(&scenario, self.search.seeds, &prices, Asker { told: &told, stop });
         bar.finish_and_clear();
         self.search.destination.report(
             &found,

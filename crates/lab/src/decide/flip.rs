@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::question::DAY;
-use crate::advise::{BreakEven, Waiting, around};
+use crate::advise::{Asker, BreakEven, around};
 use crate::cost::Prices;
 use crate::scenario::Scenario;
 use crate::scenario::load::Load;
@@ -48,7 +48,7 @@ impl Flips {
 }
 
 /// Sweeps the rate around the load's own, with its shape.
-pub(super) fn flips(scenario: &Scenario, prices: &Prices, by: Waiting) -> Flips {
+pub(super) fn flips(scenario: &Scenario, prices: &Prices, by: Asker) -> Flips {
     let own_rate = mean_rate(scenario);
     let found = around(scenario, own_rate, SEEDS, prices, by);
     let ends = |point: Option<&crate::advise::Point>| point.map_or(own_rate, |point| point.rate);

@@ -140,8 +140,8 @@ fn five_lines_say_which_by_how_much_what_limits_where_it_flips_and_how_sure() {
     };
     let told = crate::report::decision::text(&found);
     let expected = [
-        "which        Lambda: $30.50 a month with p95 0.90 s, where both meet p95<10s.",
-        "by how much  $79.50 a month less: EKS (KEDA) comes to $110.00 a month with p95 0.90 s, of which $72.00 are for EKS \
+        "which        Lambda: $30.50 a month with p95 900 ms, where both meet p95<10s.",
+        "by how much  $79.50 a month less: EKS (KEDA) comes to $110.00 a month with p95 900 ms, of which $72.00 are for EKS \
          control plane.",
         "what limits  EKS (KEDA) keeps up as well: it is limited by its price alone.",
         "flips at     With an even load: 120 messages/s (10.4 M a day): Lambda is cheaper below, EKS (KEDA) above; your \
@@ -153,7 +153,7 @@ fn five_lines_say_which_by_how_much_what_limits_where_it_flips_and_how_sure() {
     found.choice = Choice::Alone(TargetKind::Eks);
     (found.contenders[1].meets, found.contenders[1].limit) = (false, Some("the mapping's ramp: so".to_owned()));
     let told = crate::report::decision::text(&found);
-    assert!(told.contains("EKS (KEDA): $110.00 a month with p95 0.90 s; it alone meets p95<10s."), "{told}");
+    assert!(told.contains("EKS (KEDA): $110.00 a month with p95 900 ms; it alone meets p95<10s."), "{told}");
     assert!(told.contains("$79.50 a month more, which is what the goal costs: Lambda comes to $30.50"), "{told}");
     assert!(told.contains("Lambda is limited by the mapping's ramp: so."), "{told}");
     assert!(crate::report::decision::markdown(&found).starts_with("|  | |\n|---|---|\n| which | EKS (KEDA): "));

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 
 use super::{CostIncrease, Demand, Pair};
-use crate::advise::{BETTER, Goal, Interval, LAST_LOAD, Part, Reckoned, month_usd, reckoned};
+use crate::advise::{BETTER, Goal, Interval, LAST_LOAD, Portion, Reckoned, month_usd, reckoned};
 use crate::report::figures::{seconds, usd};
 use crate::run::{Decision, Target};
 use crate::scenario::Scenario;
@@ -171,7 +171,8 @@ fn looked_at(scenario: &Scenario, kind: TargetKind, demand: &Demand) -> (Achieve
     let mut failure = None;
     let never = AtomicBool::new(false);
     for seed in 0..demand.seeds.max(1) {
-        let Reckoned { run, failure: failed } = reckoned(scenario, kind, seed, Part { most: LAST_LOAD, stop: &never });
+        let Reckoned { run, failure: failed } =
+            reckoned(scenario, kind, seed, Portion { most: LAST_LOAD, stop: &never });
         let target = run.targets.get(kind).cloned().unwrap_or_default();
         figures.extend(demand.goal.figure(&target));
         bills.extend(month_usd(&run, kind, demand.prices));

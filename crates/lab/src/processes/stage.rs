@@ -14,6 +14,7 @@ use super::timeline::Timeline;
 use crate::run::{Decision, Flow, Sample};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
+use crate::written::seconds;
 
 /// How often the caller hears of the progress, by the machine's clock.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -92,8 +93,8 @@ impl<'a> Stage<'a> {
         };
         let limit = async {
             timeline.sleep_until(scenario.limit).await;
-            let limit = scenario.limit.as_secs_f64();
-            (false, vec![format!("{target} had not drained after {limit} s, the scenario's limit")])
+            let limit = seconds(scenario.limit.as_secs_f64());
+            (false, vec![format!("{target} had not drained after {limit}, the scenario's limit")])
         };
         let stop = self.stop.clone();
         let stopped = async {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{count, usd};
+use super::figures::{count, seconds, usd};
 use crate::decide::{Aspect, Backtest, Choice, Compared, Contender, DAY, Decided, Flip};
 use crate::scenario::load::Load;
 use crate::target::TargetKind;
@@ -52,7 +52,7 @@ pub fn compared(backtest: &Backtest, found: &Compared) -> String {
     };
     let value = |value: f64| match found.aspect {
         Aspect::Capacity => format!("{value:.1}"),
-        Aspect::OldestAge | Aspect::Duration => precise(value),
+        Aspect::OldestAge | Aspect::Duration => seconds(value),
     };
     let off = found.deviation().map(|share| format!(" ({:.0} %)", share * 100.0)).unwrap_or_default();
     format!(
@@ -65,7 +65,7 @@ pub fn compared(backtest: &Backtest, found: &Compared) -> String {
 
 /// A target with its price and the goal's figure, as far as its run has them.
 pub fn came_to(decided: &Decided, contender: &Contender) -> String {
-    let figure = contender.seconds.map(|seconds| format!("{} {}", decided.goal.figure, precise(seconds)));
+    let figure = contender.seconds.map(|time| format!("{} {}", decided.goal.figure, seconds(time)));
     let money = contender.month_usd.map(|month| format!("{} a month", usd(month)));
     let told: Vec<String> = money.into_iter().chain(figure).collect();
     if told.is_empty() { "no figures".to_owned() } else { told.join(" with ") }
@@ -179,9 +179,4 @@ fn rate(rate: f64) -> String {
         less => count(less.round() as u64),
     };
     format!("{second} messages/s ({day} a day)")
-}
-
-/// Seconds, with hundredths where they matter.
-fn precise(seconds: f64) -> String {
-    if seconds < 10.0 { format!("{seconds:.2} s") } else { super::figures::seconds(seconds) }
 }

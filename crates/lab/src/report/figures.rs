@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::cost::{Bill, Prices, bill};
 use crate::run::{Band, Decision, Run, SeedFigure, Target, room};
+pub use crate::written::{count, seconds};
 
 /// One row of the comparison: what it is, and its value for each target, in the order of [`Run::targets`].
 #[derive(Clone, Debug, PartialEq)]
@@ -175,7 +176,7 @@ fn measured(run: &Run) -> Vec<Figure> {
         ("GB seconds", |t| Amount::of(t.usage.gb_seconds, tenths)),
         ("invocations", |t| Amount::count(t.usage.invocations)),
         ("cold starts", |t| Amount::count(t.usage.cold_starts)),
-        ("overhead of the machine", |t| Amount::of(t.overhead_seconds, |s| format!("{s:.2} s"))),
+        ("overhead of the machine", |t| Amount::of(t.overhead_seconds, seconds)),
     ];
     let row = |(name, amount): &Row| shown(name, run.targets.iter().map(|(_, target)| amount(target)).collect());
     rows.iter().filter_map(row).collect()
@@ -191,28 +192,6 @@ fn tenths(number: f64) -> String {
     format!("{}.{}", count(tenths / 10), tenths % 10)
 }
 
-/// Scenario seconds for people: 250 ms, 34.0 s, 2 min 29 s, 1 h 24 min, 2 d 3 h. The pictures write them the same way
-/// (html/draw.js).
-pub fn seconds(seconds: f64) -> String {
-    if seconds < 0.0 {
-        return format!("−{}", self::seconds(-seconds));
-    }
-    let two = |high: u64, low: u64, a: &str, b: &str| match low {
-        0 => format!("{} {a}", count(high)),
-        low => format!("{} {a} {low} {b}", count(high)),
-    };
-    let whole = seconds.round() as u64;
-    let minutes = (seconds / 60.0).round() as u64;
-    let hours = (seconds / 3600.0).round() as u64;
-    match seconds {
-        short if short < 0.9995 => format!("{:.0} ms", short * 1000.0),
-        short if short < 59.95 => format!("{short:.1} s"),
-        _ if whole < 3600 => two(whole / 60, whole % 60, "min", "s"),
-        _ if minutes < 24 * 60 => two(minutes / 60, minutes % 60, "h", "min"),
-        _ => two(hours / 24, hours % 24, "d", "h"),
-    }
-}
-
 /// Money, exact to the cent, or to two digits where it is less.
 pub fn usd(usd: f64) -> String {
     match usd.abs() {
@@ -220,19 +199,6 @@ pub fn usd(usd: f64) -> String {
         small if small < 1000.0 => format!("${usd:.2}"),
         _ => format!("${}", count(usd.round().max(0.0) as u64)),
     }
-}
-
-/// A count with its thousands apart.
-pub fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// The backlog (visible and in flight) over time as one line of blocks.

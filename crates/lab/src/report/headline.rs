@@ -1,8 +1,8 @@
 //! Which target wins, in one sentence: by the goal if there is one, else where none is better in one and worse in another.
 
 use super::figures::{bills, seconds, usd};
-use super::verdict::{Lower, lower};
 use crate::advise::Goal;
+use crate::contest::{Lower, lower};
 use crate::cost::Prices;
 use crate::run::{Run, Target};
 use crate::target::TargetKind;

@@ -1,6 +1,7 @@
 //! One paragraph in plain words: which target won, on what, and by how much. Made of the numbers alone.
 
 use super::figures::{bills, count, seconds, usd};
+use crate::contest::{Lower, lower};
 use crate::cost::{Bill, CONTROL_PLANE, Prices};
 use crate::run::{Failure, Messages, Run, SeedFigure, Target};
 use crate::target::TargetKind;
@@ -8,9 +9,6 @@ use crate::uncertainty::Uncertainty;
 
 #[cfg(test)]
 mod tests;
-
-/// Two figures that differ by less than this share of the higher one are called equal.
-const TIE: f64 = 0.05;
 
 /// A target, and what it costs.
 struct Side<'a> {
@@ -80,26 +78,6 @@ pub fn verdict(run: &Run, prices: &Prices) -> Vec<String> {
 /// Why a target is out of the contest.
 fn failed(side: &Side) -> Option<String> {
     side.failure.as_ref().map(|why| format!("{} failed: {why}.", side.name))
-}
-
-/// Which of two figures is the lower one.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Lower {
-    /// The first.
-    First,
-    /// The second.
-    Second,
-    /// They are about the same.
-    Neither,
-}
-
-/// Which of two figures is the lower one, if they are not about the same.
-pub(super) fn lower(x: f64, y: f64) -> Lower {
-    match (x - y).abs() <= TIE * x.max(y) {
-        true => Lower::Neither,
-        false if x < y => Lower::First,
-        false => Lower::Second,
-    }
 }
 
 /// What each target won on: a target that drained beats one that did not.

@@ -7,6 +7,7 @@ use twinscale_scaling::event_source::EventSource;
 use super::{Cause, Failure, Run};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
+use crate::written::seconds;
 
 /// Latencies of so many times the work are waiting, and not work.
 const WAITED: f64 = 3.0;
@@ -251,14 +252,15 @@ impl fmt::Display for Limit {
                 write!(to, "the number of message groups: {}", Sum(throughput, "groups", *peak))
             }
             Self::ScaleUp { pods, after, of } => {
-                write!(to, "how fast it scales up: {pods} pods after {after:.1} s of {of:.1} s")
+                write!(to, "how fast it scales up: {pods} pods after {} of {}", seconds(*after), seconds(*of))
             }
             Self::Ramp { start, per_minute, after, invocations } => {
                 let allowed = ramped(*start, *per_minute, *after);
                 write!(
                     to,
-                    "the mapping's ramp: {start} + {per_minute} × {after:.1} s ÷ 60 = {allowed:.0} batches, when it peaked at \
-                     {invocations} invocations"
+                    "the mapping's ramp: {start} + {per_minute} a minute × {} = {allowed:.0} batches, when it peaked at \
+                     {invocations} invocations",
+                    seconds(*after)
                 )
             }
             Self::Timeout { timeout, handler } => {
@@ -294,7 +296,7 @@ mod tests {
         let reserved = format!("{steady}[lambda]\nreserved_concurrency = 5\n[lambda.mapping]\nBatchSize = 10\n");
         assert!(limit(&reserved, TargetKind::Lambda).starts_with("ReservedConcurrentExecutions: 5 "));
         let burst = "messages = 20000\n[work]\nwait = '1s'\n[lambda.mapping]\nBatchSize = 1\n";
-        assert!(limit(burst, TargetKind::Lambda).starts_with("the mapping's ramp: 5 + 300 × "));
+        assert!(limit(burst, TargetKind::Lambda).starts_with("the mapping's ramp: 5 + 300 a minute × "));
         assert!(limit("messages = 500\n[work]\nwait = '1s'\n", TargetKind::Eks).starts_with("how fast it scales up: "));
         let groups = format!("{steady}[queue]\nfifo = true\ngroups = 20\n");
         assert_eq!(

@@ -25,6 +25,7 @@ use virtual_time::VirtualTime;
 use crate::run::{self, Run, Target, Targets, Usage};
 use crate::scenario::Scenario;
 use crate::target::TargetKind;
+use crate::written::seconds;
 
 /// Runs the scenario on every target, at once on several processors.
 pub fn run(scenario: &Scenario) -> Run {
@@ -46,7 +47,7 @@ pub fn run_until(scenario: &Scenario, stop: &AtomicBool) -> Run {
             warnings.push(match target.unavailable.get("drain_seconds").filter(|why| *why == STUCK) {
                 Some(stuck) => format!("{name} can never drain: {stuck}, and {open}"),
                 None if stopped => format!("{name} was told to stop: {open}"),
-                None => format!("{name} had not drained after {} s: {open}", scenario.limit.as_secs()),
+                None => format!("{name} had not drained after {}: {open}", seconds(scenario.limit.as_secs_f64())),
             });
         }
     }

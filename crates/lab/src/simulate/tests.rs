@@ -147,7 +147,7 @@ fn what_can_never_drain_ends_at_the_limit_and_says_so() {
     let eks = run.targets.remove(TargetKind::Eks).expect("it ran");
     assert_eq!((eks.drain_seconds, eks.floor_seconds), (None, None));
     assert!(eks.unavailable.contains_key("drain_seconds"));
-    assert!(run.warnings[0].starts_with("EKS had not drained after 60 s"), "{:?}", run.warnings);
+    assert!(run.warnings[0].starts_with("EKS had not drained after 1 min"), "{:?}", run.warnings);
 }
 
 #[test]

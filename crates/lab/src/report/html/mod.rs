@@ -2,7 +2,7 @@
 //!
 //! # Pictures of other data, in another page
 //!
-//! Data goes in as a [`View`]: the runs, their prices, a goal if there is one, and what was observed elsewhere.
+//! Data goes in as a [`View`]: the runs, their prices and a goal if there is one.
 //!
 //! ```text
 //! View ─┬► page        the finished report, one file
@@ -25,7 +25,6 @@ use super::figures::heading;
 use crate::advise::Goal;
 use crate::cost::Prices;
 use crate::run::Run;
-use crate::target::TargetKind;
 use picture::Data;
 use sections::sections;
 
@@ -62,38 +61,12 @@ pub struct View<'a> {
     pub prices: &'a Prices,
     /// What has to be met, if anything.
     pub goal: Option<Goal>,
-    /// What was recorded elsewhere, drawn beside the runs.
-    pub observed: &'a [Observed],
-}
-
-/// One line that was recorded elsewhere.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Observed {
-    /// What the line is called.
-    pub label: String,
-    /// The picture that it is drawn into.
-    pub on: Panel,
-    /// Scenario seconds, and the value then in the unit of the picture; in the order of time.
-    pub points: Vec<(f64, f64)>,
-}
-
-/// A picture over time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Panel {
-    /// Messages a second that arrive and that are done.
-    Flow,
-    /// Messages that wait or are worked on.
-    Backlog,
-    /// The 95th percentile of latency, in seconds.
-    Latency,
-    /// Messages that a target has room for at once.
-    Slots(TargetKind),
 }
 
 impl<'a> View<'a> {
     /// Runs and their prices, without anything beside them.
     pub fn of(runs: &'a [Run], prices: &'a Prices) -> Self {
-        Self { runs, prices, goal: None, observed: &[] }
+        Self { runs, prices, goal: None }
     }
 
     fn title(&self) -> String {

@@ -4,9 +4,9 @@
 use maud::{Markup, html};
 
 use super::super::figures::{count, in_use};
+use super::View;
 use super::looks::groups;
 use super::picture::{Axis, Color, Data, Line, Picture, Unit, all, data_table, panel};
-use super::{Observed, Panel, View};
 use crate::run::{Columns, Flow, Run, Sample, Target};
 use crate::target::TargetKind;
 
@@ -173,22 +173,6 @@ pub(super) fn draw(view: View, data: &mut Data) {
             ..Line::default()
         });
     }
-    for observed in view.observed {
-        let line = recorded(observed, data);
-        match observed.on {
-            Panel::Flow => flow.lines.push(line),
-            Panel::Backlog => backlog.lines.push(line),
-            Panel::Latency => latency.lines.push(line),
-            Panel::Slots(kind) => {
-                let of_kind = all_series.iter().zip(&mut slots).find(|(series, _)| series.kind == kind);
-                of_kind.into_iter().for_each(|(_, picture)| {
-                    let highest = line.y.iter().flatten().copied().fold(most, f64::max);
-                    picture.y.max = Some(highest);
-                    picture.lines.push(line.clone());
-                });
-            }
-        }
-    }
     // A load that comes all at once must not press what is done flat.
     let highest = |lines: &[Line]| lines.iter().flat_map(|line| line.y.iter().flatten()).copied().fold(0.0, f64::max);
     flow.y.burst = highest(&loaded) > BURST * highest(&flow.lines);
@@ -215,12 +199,6 @@ fn room_at(target: &Target, sample: &Sample) -> f64 {
 
 fn per_second(flow: &Flow, counts: &[u64]) -> Vec<Option<f64>> {
     all(counts.iter().map(|count| *count as f64 / flow.window_seconds))
-}
-
-fn recorded(observed: &Observed, data: &mut Data) -> Line {
-    let x = data.column(observed.points.iter().map(|point| point.0).collect());
-    let y = all(observed.points.iter().map(|point| point.1));
-    Line { label: observed.label.clone(), color: Color::Observed, dash: 2, x, y, ..Line::default() }
 }
 
 /// The median over the seeds as a dashed line, with 95 % of the seeds around it; each value so many times.
