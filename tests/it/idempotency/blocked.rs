@@ -26,7 +26,7 @@ struct Blocking(Arc<AtomicUsize>);
 impl Handler for Blocking {
     async fn handle(&self, _message: &Message) -> Outcome {
         self.0.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_secs(3));
+        std::thread::sleep(Duration::from_secs(7));
         Outcome::Done
     }
 
@@ -40,10 +40,11 @@ async fn a_handler_that_blocks_its_thread_for_longer_than_the_lease_keeps_its_cl
     let sqs = Sqs::start(Duration::from_secs(30), 50).await;
     sqs.send("jobs", ["same"]).await;
     let settings: HashMap<&str, &str> =
-        [("QUEUE_URL", "jobs"), ("WAIT_TIME_SECS", "1"), ("IDEMPOTENCY", "memory"), ("IDEMPOTENCY_LEASE_SECS", "1")]
+        [("QUEUE_URL", "jobs"), ("WAIT_TIME_SECS", "1"), ("IDEMPOTENCY", "memory"), ("IDEMPOTENCY_LEASE_SECS", "4")]
             .into();
     let tuning = Tuning { attempt_timeout: Duration::from_secs(5) };
-    let (handler, metrics) = (Blocking::default(), Arc::<Metrics>::default());
+    let handler = Blocking::default();
+    let metrics = Arc::<Metrics>::default();
     let worker = Worker {
         handler: handler.clone(),
         queue: Queue::local(&sqs.endpoint, "jobs", &tuning).await.expect("a region is set"),

@@ -67,7 +67,7 @@ impl Handler for Obedient {
                 std::future::pending().await
             }
             "block" => {
-                std::thread::sleep(Duration::from_secs(4));
+                std::thread::sleep(Duration::from_secs(12));
                 Outcome::Done
             }
             "brief" => {
@@ -76,6 +76,10 @@ impl Handler for Obedient {
             }
             "slow" => {
                 tokio::time::sleep(Duration::from_millis(3200)).await;
+                Outcome::Done
+            }
+            "long" => {
+                tokio::time::sleep(Duration::from_millis(8500)).await;
                 Outcome::Done
             }
             _ => Outcome::Done,
@@ -99,7 +103,9 @@ pub(super) async fn start(sqs: &Sqs, variables: &[(&str, &str)]) -> Running {
     let config =
         Config::default().read(Host::Worker, &|name| all.get(name).map(|value| (*value).to_owned())).expect("valid");
     let queue = connect(sqs, all["QUEUE_URL"]).await;
-    let (handler, health, drain) = (Obedient::default(), Health::default(), CancellationToken::new());
+    let handler = Obedient::default();
+    let health = Health::default();
+    let drain = CancellationToken::new();
     let metrics = Arc::<Metrics>::default();
     let worker = Worker {
         handler: handler.clone(),
@@ -142,7 +148,8 @@ async fn what_is_done_is_deleted_in_tens_and_the_rest_after_a_linger() {
 async fn a_retry_comes_again_after_its_delay_and_a_panic_ends_its_own_message_alone() {
     let sqs = Sqs::start(Duration::from_secs(30), 5).await;
     sqs.send("jobs", ["retry", "panic", "later", "done"]).await;
-    let (running, began) = (start(&sqs, &[]).await, Instant::now());
+    let running = start(&sqs, &[]).await;
+    let began = Instant::now();
     eventually("all are done", || sqs.left("jobs") == 0).await;
     assert!(began.elapsed() >= Duration::from_secs(1), "0.9 s are rounded up to a second");
     for (body, times) in [("retry", 2), ("panic", 2), ("later", 2), ("done", 1)] {
@@ -180,7 +187,8 @@ async fn rejected_messages_are_moved_back_by_a_task_that_names_the_queue_and_han
     let running = start(&sqs, &[]).await;
     eventually("both are rejected", || sqs.left("dead") == 2 && sqs.left("jobs") == 0).await;
     let call = |action: &str, body: Value| {
-        let (addr, body) = (sqs.endpoint.trim_start_matches("http://").to_owned(), body.to_string());
+        let addr = sqs.endpoint.trim_start_matches("http://").to_owned();
+        let body = body.to_string();
         let head = format!("POST / HTTP/1.1\r\nHost: sqs\r\nConnection: close\r\nX-Amz-Target: AmazonSQS.{action}\r\n");
         super::process::exchange(&addr, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))
     };
@@ -228,13 +236,14 @@ async fn an_entry_that_failed_in_a_delete_that_succeeded_is_deleted_again_and_no
 
 #[tokio::test]
 async fn a_message_held_for_longer_than_its_visibility_timeout_is_extended_and_handled_once() {
-    let sqs = Sqs::start(Duration::from_secs(1), 5).await;
-    sqs.send("jobs", ["slow-1", "slow-2"]).await;
+    // A lease that bears a machine that stands still for two seconds.
+    let sqs = Sqs::start(Duration::from_secs(4), 5).await;
+    sqs.send("jobs", ["long-1", "long-2"]).await;
     let running = start(&sqs, &[]).await;
     eventually("both are done", || sqs.left("jobs") == 0).await;
     assert_eq!(running.handler.seen().len(), 2);
     let extensions = sqs.calls("ChangeMessageVisibilityBatch");
-    assert!(extensions.len() >= 4, "every half second or sooner: {extensions:?}");
+    assert!(extensions.len() >= 4, "every two seconds or sooner: {extensions:?}");
     assert!(extensions.iter().all(|call| call["Entries"].as_array().is_some_and(|entries| entries.len() == 2)));
 }
 
@@ -291,7 +300,8 @@ async fn the_handler_of_a_message_whose_lease_runs_out_in_an_outage_is_stopped()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_blocks_its_thread_holds_up_neither_its_lease_nor_another_message() {
-    let sqs = Sqs::start(Duration::from_secs(2), 5).await;
+    // A lease that bears a machine that stands still for four seconds.
+    let sqs = Sqs::start(Duration::from_secs(8), 5).await;
     for body in ["brief", "block"] {
         sqs.send_to_group("jobs.fifo", "a", body).await;
     }

@@ -186,7 +186,8 @@ impl SimulatedPod {
     }
 
     fn take(&mut self, stage: &mut VirtualTime, kind: &Kind) -> bool {
-        let (room, waiting) = (self.room(kind), &mut self.waiting);
+        let room = self.room(kind);
+        let waiting = &mut self.waiting;
         let count = stage.receive(room, |held| waiting.push_back(held));
         if count == 0 {
             return false;
@@ -194,8 +195,7 @@ impl SimulatedPod {
         self.left -= count as u64;
         self.received_at = stage.now;
         if self.state == PodState::Draining {
-            self.give_back_waiting(stage);
-            return true;
+            self.give_back_waiting(stage, kind);
         }
         self.begin(stage, kind);
         self.plan_heartbeat(stage, kind);
@@ -250,9 +250,7 @@ impl SimulatedPod {
                 self.settle(held, stage, kind);
             }
         }
-        if self.state == PodState::Ready {
-            self.begin(stage, kind);
-        }
+        self.begin(stage, kind);
         if self.state != PodState::Ready || self.has_drained() {
             self.flush(stage);
         }
@@ -279,9 +277,7 @@ impl SimulatedPod {
         let due: Vec<(Duration, Held)> = due;
         self.resting = rest;
         due.into_iter().rev().for_each(|(_, held)| self.waiting.push_front(held));
-        if self.state == PodState::Ready {
-            self.begin(stage, kind);
-        }
+        self.begin(stage, kind);
     }
 
     fn settle(&mut self, held: Held, stage: &mut VirtualTime, kind: &Kind) {
@@ -313,7 +309,8 @@ impl SimulatedPod {
     pub(super) fn terminate(&mut self, grace: Duration, stage: &mut VirtualTime, kind: &Kind) {
         self.state = PodState::Draining;
         self.lingering = false;
-        self.give_back_waiting(stage);
+        self.give_back_waiting(stage, kind);
+        self.begin(stage, kind);
         self.flush(stage);
         self.killed = grace < kind.settings.drain_budget;
         let budget = kind.settings.drain_budget.min(grace);
@@ -324,7 +321,8 @@ impl SimulatedPod {
     /// gives nothing back: its messages stay hidden until their visibility ends.
     pub(super) fn drain_over(&mut self, stage: &mut VirtualTime) {
         self.polling_since = None;
-        let rest: Vec<Held> = self.places.iter_mut().filter_map(|place| place.take().map(|p| p.held)).collect();
+        let running = self.places.iter_mut().filter_map(|place| place.take().map(|place| place.held));
+        let rest: Vec<Held> = running.chain(self.waiting.drain(..)).collect();
         self.free = (0..self.places.len() as u32).rev().collect();
         if !self.killed {
             stage.give_back(&rest, Duration::ZERO);
@@ -333,13 +331,16 @@ impl SimulatedPod {
         self.deletes.clear();
     }
 
-    fn give_back_waiting(&mut self, stage: &mut VirtualTime) {
+    /// What is on its last receive stays: given back, it would be a dead letter that nobody has tried.
+    fn give_back_waiting(&mut self, stage: &mut VirtualTime, kind: &Kind) {
         // Whoever receives it next waits for the rest of the time.
         for (at, held) in std::mem::take(&mut self.resting) {
             stage.retry_after(&held, at.saturating_sub(stage.now));
         }
-        if !self.waiting.is_empty() {
-            let back: Vec<Held> = self.waiting.drain(..).collect();
+        let (back, last) = self.waiting.drain(..).partition(|held: &Held| held.receives < kind.max_receives);
+        let back: Vec<Held> = back;
+        self.waiting = VecDeque::from(last);
+        if !back.is_empty() {
             stage.give_back(&back, Duration::ZERO);
         }
     }
@@ -389,7 +390,8 @@ impl SimulatedPod {
     pub(super) fn heartbeat(&mut self, stage: &mut VirtualTime, kind: &Kind) {
         self.heartbeat_planned = false;
         let half = kind.visibility / 2;
-        let (mut extended, mut oldest) = (0_u64, None);
+        let mut extended = 0_u64;
+        let mut oldest = None;
         let resting = self.resting.iter_mut().map(|(_, held)| held);
         let working = self.places.iter_mut().flatten().map(|place| &mut place.held);
         for held in working.chain(&mut self.waiting).chain(resting) {

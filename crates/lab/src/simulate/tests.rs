@@ -1,5 +1,6 @@
 use super::*;
 use crate::run::Decision;
+use crate::scenario::load::Load;
 use twinscale_scaling::{event_source, hpa};
 
 mod jobs;
@@ -68,6 +69,21 @@ fn no_message_is_lost_whatever_fails() {
 }
 
 #[test]
+fn what_a_draining_pod_receives_last_is_no_dead_letter() {
+    // A hundred pods end at once while messages come: each long poll under way may still bring one.
+    for fifo in [false, true] {
+        let mut scenario = article();
+        (scenario.queue.max_receive_count, scenario.queue.fifo) = (1, fifo);
+        (scenario.messages, scenario.load) = (40_000, Load::Poisson { rate: 50.0 });
+        scenario.limit = Duration::from_secs(7200);
+        scenario.eks.keda.max_replica_count = 1000;
+        let eks = run_eks(&scenario);
+        assert!(eks.decisions.iter().any(|decision| decision.from >= decision.to + 50), "{:?}", steps(&eks.decisions));
+        assert_eq!((eks.messages.done, eks.messages.rejected), (40_000, 0), "fifo {fifo}");
+    }
+}
+
+#[test]
 fn a_fifo_message_that_fails_costs_its_neighbours_no_receive() {
     // One group, one receive allowed more than none: the head is tried in place, and only what fails for ever is rejected.
     for seed in 0..40 {
@@ -104,7 +120,8 @@ fn what_a_retry_waits_follows_the_back_off_of_the_host() {
         [TargetKind::Eks, TargetKind::Lambda]
             .map(|kind| run.targets.get(kind).and_then(|target| target.drain_seconds).expect("it drained"))
     };
-    let (short, long) = (drained(1), drained(600));
+    let short = drained(1);
+    let long = drained(600);
     assert!(short.iter().zip(&long).all(|(short, long)| short + 200.0 < *long), "{short:?} {long:?}");
 }
 
@@ -186,7 +203,8 @@ fn an_outage_of_the_metric_makes_keda_fall_back_and_messages_go_on() {
         replicas: 6,
         behavior: twinscale_scaling::keda::FallbackBehavior::Static,
     });
-    let (from, until) = (Duration::from_secs(62), Duration::from_secs(118));
+    let from = Duration::from_secs(62);
+    let until = Duration::from_secs(118);
     scenario.eks.metric_outages = vec![crate::scenario::Outage { from, until }];
     let eks = run_eks(&scenario.checked().expect("a good scenario"));
     let failed = |decision: &&Decision| decision.reason == Some(twinscale_scaling::Reason::FailedGetExternalMetric);
