@@ -22,7 +22,8 @@ async fn main() {
     // As `sam build` does: with the idempotency table.
     build(&["-p", "twinscale-service", "--features", "dynamodb", "--bin", "lambda-sqs"]);
     build(&["--example", "smallest_function"]);
-    let (ours, smallest) = (folder.join("lambda-sqs"), folder.join("examples/smallest_function"));
+    let ours = folder.join("lambda-sqs");
+    let smallest = folder.join("examples/smallest_function");
     let sizes = [&ours, &smallest].map(|file| std::fs::metadata(file).expect("built").len() as f64 / 1e6);
     println!("size: lambda-sqs {:.1} MB, smallest {:.1} MB: {:.2} times", sizes[0], sizes[1], sizes[0] / sizes[1]);
 
@@ -99,8 +100,10 @@ fn report(what: &str, [mut ours, mut smallest]: [Vec<Duration>; 2]) {
     ours.sort();
     smallest.sort();
     for (which, place) in [("least", 0), ("median", ours.len() / 2)] {
-        let (our, least) = (ours[place], smallest[place]);
-        let (ratio, more) = (our.as_secs_f64() / least.as_secs_f64(), (our.as_secs_f64() - least.as_secs_f64()) * 1e6);
+        let our = ours[place];
+        let least = smallest[place];
+        let ratio = our.as_secs_f64() / least.as_secs_f64();
+        let more = (our.as_secs_f64() - least.as_secs_f64()) * 1e6;
         println!(
             "{what}, {which} of {}: lambda-sqs {our:.1?}, smallest {least:.1?}: {ratio:.2} times, {more:+.0} µs",
             ours.len()

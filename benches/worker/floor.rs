@@ -15,7 +15,8 @@ pub async fn run(queue: &str, loops: usize) {
     let url = client.get_queue_url().queue_name(queue).send().await.expect("it answers").queue_url.expect("a URL");
     let mut running = JoinSet::new();
     for _ in 0..loops {
-        let (client, url) = (client.clone(), url.clone());
+        let client = client.clone();
+        let url = url.clone();
         running.spawn(async move {
             loop {
                 receive_and_delete(&client, &url).await;

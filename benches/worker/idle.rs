@@ -17,10 +17,13 @@ pub async fn measure() {
     let worker = Program::worker(100).start(&service.endpoint);
     let pid = worker.id().expect("it runs");
     sleep(SETTLED).await;
-    let (began, cpu, receives) = (Instant::now(), busy_seconds(pid), service.receives().await);
+    let began = Instant::now();
+    let cpu = busy_seconds(pid);
+    let receives = service.receives().await;
     sleep(watch).await;
     let hours = began.elapsed().as_secs_f64() / 3600.0;
-    let (cpu, receives) = (busy_seconds(pid) - cpu, service.receives().await - receives);
+    let cpu = busy_seconds(pid) - cpu;
+    let receives = service.receives().await - receives;
     println!(
         "\nidle worker, watched for {watch:?} and extrapolated: {:.0} receives and {:.1} s of CPU an hour, {:.1} MiB",
         receives as f64 / hours,

@@ -72,7 +72,8 @@ pub async fn run(service: &mut Service, program: &Program, messages: usize) -> F
     service.begun().await;
     let before = cpu_seconds(pid);
     let (seconds, requests) = service.drained().await;
-    let (cpu, peak) = (cpu_seconds(pid) - before, peak_mib(pid));
+    let cpu = cpu_seconds(pid) - before;
+    let peak = peak_mib(pid);
     child.kill().await.expect("it still runs");
     // What it asked for is still on its way, and would take messages of the next run with it.
     sleep(2 * service.latency).await;

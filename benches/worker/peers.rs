@@ -6,13 +6,15 @@ use crate::measured::Program;
 
 /// Those that can run here, and the names of those that cannot.
 pub fn installed() -> (Vec<Program>, Vec<&'static str>) {
-    let (sources, built) = (folder("benches/peers"), folder("target/peers"));
+    let sources = folder("benches/peers");
+    let built = folder("target/peers");
     let peers = [
         ("npm sqs-consumer", vec!["node".to_owned(), format!("{built}/npm/sqs_consumer.mjs")]),
         ("boto3 loop", vec![format!("{built}/venv/bin/python"), format!("{sources}/boto3_loop.py")]),
         ("ruststream-sqs-sns", vec![format!("{built}/ruststream/release/ruststream-consumer")]),
     ];
-    let (mut found, mut left_out) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
+    let mut left_out = Vec::new();
     for (name, command) in peers {
         if command.iter().filter(|part| part.contains('/')).all(|file| Path::new(file).exists()) {
             found.push(Program { name, command, variables: Vec::new() });

@@ -73,7 +73,8 @@ pub async fn serve() {
     let server = SqsServer::start().await.expect("a free port");
     server.create_queue("jobs", &[]).expect("created");
     println!("{}", server.endpoint());
-    let (mut filled, mut began) = (0_u64, Instant::now());
+    let mut filled = 0_u64;
+    let mut began = Instant::now();
     while let Some(line) = tokio::task::block_in_place(|| std::io::stdin().lines().next()) {
         let line = line.expect("readable");
         let answer = match line.split_once(' ').unwrap_or((&line, "")) {

@@ -51,7 +51,8 @@ async fn the_local_engine_and_the_simulator_agree() {
         None => (cases(0, full).await, cases(1, full).await),
     };
     let (rows, wrong): (Vec<_>, Vec<_>) = eks.into_iter().zip(lambda).flat_map(|(eks, lambda)| [eks, lambda]).unzip();
-    let (table, wrong) = (rows.concat(), wrong.concat());
+    let table = rows.concat();
+    let wrong = wrong.concat();
     assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
     if let Ok(path) = std::env::var("AGREEMENT_TABLE") {
         let machine = std::env::var("AGREEMENT_MACHINE").unwrap_or_default();
@@ -61,7 +62,8 @@ async fn the_local_engine_and_the_simulator_agree() {
 
 /// Runs one target through all scenarios: rows for the table, and what differs by more than the bounds.
 async fn cases(at: usize, full: Option<f64>) -> Vec<(String, Vec<String>)> {
-    let (target, mut rows) = (["EKS", "Lambda"][at], Vec::new());
+    let target = ["EKS", "Lambda"][at];
+    let mut rows = Vec::new();
     for (name, smaller, speed) in CASES {
         let mut scenario = scenario(name);
         if full.is_none() {
@@ -127,7 +129,8 @@ fn apart(local: Option<f64>, simulated: Option<f64>) -> Option<f64> {
 
 /// Ticks at which one engine has a capacity that the other has not had within a tick before or after, give or take a step.
 fn unexplained(a: &[Decision], b: &[Decision], at: usize) -> Vec<f64> {
-    let (tick, step) = (TICK[at], STEP[at]);
+    let tick = TICK[at];
+    let step = STEP[at];
     let last = a.iter().chain(b).map(|decision| decision.t).fold(0.0, f64::max);
     let ticks = (last / tick) as u32 + 2;
     let times = (0..ticks).map(|n| (f64::from(n) + 0.5) * tick);
@@ -137,7 +140,8 @@ fn unexplained(a: &[Decision], b: &[Decision], at: usize) -> Vec<f64> {
 fn near(t: f64, a: &[Decision], b: &[Decision], tick: f64, step: u32) -> bool {
     let here = capacity(a, t);
     let around = [t - tick, t, t + tick].map(|t| capacity(b, t));
-    let (least, most) = (around.iter().min(), around.iter().max());
+    let least = around.iter().min();
+    let most = around.iter().max();
     least.is_some_and(|least| here + step >= *least) && most.is_some_and(|most| here <= most + step)
 }
 

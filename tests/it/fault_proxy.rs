@@ -132,7 +132,8 @@ async fn serve(stream: TcpStream, inner: Arc<Inner>) {
     let service = service_fn({
         let reset = reset.clone();
         move |request| {
-            let (inner, reset) = (inner.clone(), reset.clone());
+            let inner = inner.clone();
+            let reset = reset.clone();
             Box::pin(async move { inner.answer(request, &reset).await.ok_or("the connection is closed") })
         }
     });

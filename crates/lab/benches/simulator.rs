@@ -73,7 +73,8 @@ fn slope(sizes: &[u64], times: &[f64]) -> f64 {
     let points: Vec<(f64, f64)> =
         sizes.iter().zip(times).map(|(size, time)| ((*size as f64).ln(), time.ln())).collect();
     let n = points.len() as f64;
-    let (mx, my) = (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
+    let mx = points.iter().map(|p| p.0).sum::<f64>() / n;
+    let my = points.iter().map(|p| p.1).sum::<f64>() / n;
     points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / points.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>()
 }
 
@@ -90,7 +91,8 @@ fn day(messages: u64) {
     let run = simulate::run(&scenario.checked().expect("it can run"));
     let took = began.elapsed().as_secs_f64();
     for (name, target) in run.targets.iter() {
-        let (done, peak) = (target.messages.done, target.peak_capacity);
+        let done = target.messages.done;
+        let peak = target.peak_capacity;
         println!("day {name:<7} {done} messages done, peak {peak}, p95 {:?}", target.latency_seconds.map(|l| l.p95));
     }
     println!("day         {took:.0} s for both targets, {} MiB at most", peak_mib());

@@ -368,7 +368,8 @@ fn measured(
     prices: &Prices,
     part: Portion,
 ) -> Result<Measured, String> {
-    let (mut seconds, mut usd) = (Vec::new(), Vec::new());
+    let mut seconds = Vec::new();
+    let mut usd = Vec::new();
     for seed in 0..seeds {
         let Reckoned { run, failure } = reckoned(&candidate.scenario, kind, seed, part);
         if let Some(failure) = failure {
@@ -552,7 +553,8 @@ mod tests {
         let goal: Goal = "p95<60s".parse().expect("a goal");
         let prices = prices::read(None).expect("built in");
         let stop = AtomicBool::new(false);
-        let (settings, looks) = (std::sync::Mutex::new(0), std::sync::Mutex::new(0));
+        let settings = std::sync::Mutex::new(0);
+        let looks = std::sync::Mutex::new(0);
         let stops_after = |most: usize, last: usize| {
             stop.store(false, std::sync::atomic::Ordering::Relaxed);
             (*settings.lock().expect("whole"), *looks.lock().expect("whole")) = (0, 0);

@@ -91,7 +91,8 @@ impl Price {
     /// What `quantity` of a month costs.
     pub fn of(&self, quantity: f64, free_tier: bool) -> f64 {
         let quantity = if free_tier { (quantity - self.free).max(0.0) } else { quantity };
-        let (mut from, mut usd) = (0.0, 0.0);
+        let mut from = 0.0;
+        let mut usd = 0.0;
         for tier in &self.tiers {
             let to = tier.up_to.unwrap_or(f64::INFINITY);
             usd += (quantity.min(to) - from).max(0.0) * tier.usd;

@@ -168,7 +168,8 @@ pub async fn run(
             function(*kind, options)?;
         }
     }
-    let (mut played, mut warnings) = (Vec::new(), Vec::new());
+    let mut played = Vec::new();
+    let mut warnings = Vec::new();
     for deployed in &all {
         if stop.peek().is_some() {
             warnings.push(format!("{}: not begun, the run was stopped before", deployed.target));

@@ -199,13 +199,15 @@ pub fn gate(
     };
     let mut all = Vec::new();
     for target in TargetKind::all().iter().copied() {
-        let (before, after) = (found(checkout, base, target, paths)?, found(checkout, head, target, paths)?);
+        let before = found(checkout, base, target, paths)?;
+        let after = found(checkout, head, target, paths)?;
         all.extend(readable(Sides { target, before, after }, demand.given, &mut gated)?);
     }
     if all.is_empty() && gated.notes.is_empty() {
         return Err(GateError::NothingDeployed(head.to_string()));
     }
-    let (mut pairs, mut left_out) = (Vec::new(), Vec::new());
+    let mut pairs = Vec::new();
+    let mut left_out = Vec::new();
     for draft in drafts {
         for sides in &all {
             match pair(draft, sides, demand) {
@@ -299,7 +301,8 @@ enum Unfit {
 
 fn pair(draft: &Draft, sides: &Sides, demand: &Demand) -> Result<Pair, Unfit> {
     let Demand { given, prices, .. } = *demand;
-    let (name, target) = (&draft.scenario.name, sides.target);
+    let name = &draft.scenario.name;
+    let target = sides.target;
     let told = |error: GateError| format!("{name}, {}: {error}", target.title());
     if draft.scenario.service.is_some() {
         let why = "a service of one's own is not simulated: give its times as work.wait";

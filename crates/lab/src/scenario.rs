@@ -149,7 +149,8 @@ impl Scenario {
     /// When messages are sent, in order of time: the same for the same seed.
     pub fn arrivals(&self) -> Arrivals<'_> {
         // Any number serves that tells this chance from the chance of the work, which has the same seed.
-        let (seed, mut n) = (mix(self.seed ^ 0x6c6f_6164), 0_u64);
+        let seed = mix(self.seed ^ 0x6c6f_6164);
+        let mut n = 0_u64;
         self.load.arrivals(self.messages, move || {
             n += 1;
             unit(mix(seed ^ n))
@@ -167,7 +168,8 @@ impl Scenario {
     pub fn delivery(&self) -> Wait {
         let estimates = &self.estimates;
         let (p50, p90, p99) = if self.queue.fifo {
-            let (p50, p99) = (estimates.delivery_fifo_p50_seconds, estimates.delivery_fifo_p99_seconds);
+            let p50 = estimates.delivery_fifo_p50_seconds;
+            let p99 = estimates.delivery_fifo_p99_seconds;
             // Not published: on the straight line of the logarithms.
             (p50, p50 * libm::pow(p99 / p50, 0.41), p99)
         } else {

@@ -33,7 +33,8 @@ pub struct Uncertainty {
 /// Values of the estimates from their ranges: the same for the same seed.
 pub fn drawn_estimates(seed: u64) -> Estimates {
     // Any number serves that tells this chance from the chance of the work, which has the same seed.
-    let (seed, mut n) = (mix(seed ^ 0x6573_7469), 0_u64);
+    let seed = mix(seed ^ 0x6573_7469);
+    let mut n = 0_u64;
     Estimates::drawn(|| {
         n += 1;
         unit(mix(seed ^ n))

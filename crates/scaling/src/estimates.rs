@@ -23,7 +23,8 @@ pub struct Estimate {
 impl Estimate {
     /// A value from the range: triangular, with its peak at [`Estimate::value`]. `luck` is even in 0 to 1.
     fn drawn(&self, luck: f64) -> f64 {
-        let (below, width) = (self.value - self.low, self.high - self.low);
+        let below = self.value - self.low;
+        let width = self.high - self.low;
         if luck * width < below {
             self.low + (luck * width * below).sqrt()
         } else {
@@ -121,7 +122,8 @@ mod tests {
             assert!((estimate.low..=estimate.high).contains(&estimate.value), "{}", estimate.name);
             let draws: Vec<f64> = (0..=100).map(|n| estimate.drawn(f64::from(n) / 100.0)).collect();
             assert!(draws.is_sorted(), "{}", estimate.name);
-            let (least, most) = (draws[0], draws[100]);
+            let least = draws[0];
+            let most = draws[100];
             assert!((least - estimate.low).abs() < 1e-9 && (most - estimate.high).abs() < 1e-9, "{}", estimate.name);
         }
         assert_eq!(Estimates::default().mistakes(), []);

@@ -256,7 +256,8 @@ impl EventSource {
         if counts.visible > 0 || seen.replicas > 0 {
             self.last_busy = now;
         }
-        let (failures, before) = (self.failures, self.limit);
+        let failures = self.failures;
+        let before = self.limit;
         self.limit = self.backed_off();
         // Messages that the free pollers are about to take do not call for more of them.
         let free = u64::from(self.limit.saturating_sub(seen.replicas));

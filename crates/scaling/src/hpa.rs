@@ -212,7 +212,8 @@ impl Hpa {
 
     /// One sync. A metric that could not be read is `None`.
     pub fn sync(&mut self, now: Duration, replicas: Replicas, metrics: &[Option<Metric>]) -> Verdict {
-        let (now, current) = (BEFORE + now, replicas.spec);
+        let now = BEFORE + now;
+        let current = replicas.spec;
         if self.recommendations.is_empty() {
             self.recommendations.push((now, current));
         }
@@ -250,8 +251,10 @@ impl Hpa {
     }
 
     fn desired_by(&self, replicas: Replicas, metric: &Metric) -> (u32, String) {
-        let (value, target) = (metric.milli as f64, metric.target_milli as f64);
-        let (messages, of) = (Thousands(metric.milli / 1000), target / 1000.0);
+        let value = metric.milli as f64;
+        let target = metric.target_milli as f64;
+        let messages = Thousands(metric.milli / 1000);
+        let of = target / 1000.0;
         match metric.kind {
             MetricType::AverageValue => {
                 // Pending pods count; with none the ratio is infinite or NaN, and neither is within the tolerance.

@@ -83,7 +83,8 @@ impl ScaledObjectSettings {
             mistakes.push(("maxReplicaCount", "0 replicas can never work: write 1 or more".to_owned()));
         }
         if self.min_replica_count > self.max_replica_count {
-            let (min, max) = (self.min_replica_count, self.max_replica_count);
+            let min = self.min_replica_count;
+            let max = self.max_replica_count;
             mistakes.push(("minReplicaCount", format!("{min} is above maxReplicaCount {max}")));
         }
         if self.idle_replica_count.is_some_and(|idle| idle >= self.min_replica_count) {
@@ -313,12 +314,16 @@ impl Keda {
 
     /// One round of the operator's loop.
     fn poll(&mut self, now: Duration, seen: &Observation) -> Verdict {
-        let (from, min) = (self.replicas, self.settings.min_replica_count);
+        let from = self.replicas;
+        let min = self.settings.min_replica_count;
         if !self.settings.operator_reads() && !self.unread {
             let reason = if self.seen_active { Reason::ScalerActive } else { Reason::ScalerNotActive };
             return Verdict::new(from.max(min), reason, "as the HPA's sync has read it (KEDA 2.21)");
         }
-        let (mut active, mut failed, mut fallen_back, mut total) = (false, false, None, 0);
+        let mut active = false;
+        let mut failed = false;
+        let mut fallen_back = None;
+        let mut total = 0;
         let mut reads = Vec::with_capacity(self.settings.triggers.len());
         for index in 0..self.settings.triggers.len() {
             let read = self.read(index, seen);
@@ -374,7 +379,8 @@ impl Keda {
     }
 
     fn while_active(&mut self, now: Duration, failed: bool, detail: String) -> Verdict {
-        let (from, min) = (self.replicas, self.settings.min_replica_count);
+        let from = self.replicas;
+        let min = self.settings.min_replica_count;
         let idle_below_min = self.settings.idle_replica_count.is_some() && from < min;
         // `lastActiveTime` of the status is a `metav1.Time`: whole seconds.
         let active_at = Some(Duration::from_secs(now.as_secs()));

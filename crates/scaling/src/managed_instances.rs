@@ -37,7 +37,8 @@ pub struct ManagedInstances {
 impl ManagedInstances {
     /// A function that was published with `minimum` environments of `slots` invocations and `vcpu` vCPUs each.
     pub fn new(minimum: u32, maximum: u32, slots: u32, vcpu: f64) -> Self {
-        let (peaks, computing) = (VecDeque::new(), Duration::ZERO);
+        let peaks = VecDeque::new();
+        let computing = Duration::ZERO;
         Self { minimum, maximum, slots, vcpu, wanted: minimum, peaks, computing, next: LOOK }
     }
 

@@ -101,7 +101,8 @@ impl Policy for ScaledJob {
         while self.next <= now {
             self.next += self.settings.polling_interval;
         }
-        let (from, pending) = (seen.replicas, seen.replicas.saturating_sub(seen.ready));
+        let from = seen.replicas;
+        let pending = seen.replicas.saturating_sub(seen.ready);
         let read = |trigger: &Trigger| seen.queue.map_or(0, |counts| trigger.total(counts));
         let metrics = || self.settings.triggers.iter().map(|trigger| (read(trigger), trigger));
         let active = metrics().any(|(messages, trigger)| messages > trigger.activation_queue_length);
@@ -151,7 +152,8 @@ fn jobs_to_create(
     active: bool,
 ) -> u32 {
     let min = i64::from(settings.min_replica_count);
-    let (running, pending) = (i64::from(running), i64::from(pending));
+    let running = i64::from(running);
+    let pending = i64::from(pending);
     if running < min {
         return (min - running) as u32;
     }

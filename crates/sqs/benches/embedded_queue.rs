@@ -39,8 +39,11 @@ async fn main() {
     let url = server.create_queue("bench", &[("VisibilityTimeout", "600")]).expect("a new queue");
     let json = Target { address: server.address(), url, protocol: Protocol::Json, signed: false };
     let query = Target { protocol: Protocol::Query, ..json.clone() };
-    let (mut best, mut best_bare, mut best_query) = (0.0_f64, 0.0_f64, 0.0_f64);
-    let (mut json_time, mut query_time) = (Duration::ZERO, Duration::ZERO);
+    let mut best = 0.0_f64;
+    let mut best_bare = 0.0_f64;
+    let mut best_query = 0.0_f64;
+    let mut json_time = Duration::ZERO;
+    let mut query_time = Duration::ZERO;
     for _ in 0..ROUNDS {
         // The other protocol and the bare server take turns, so that whatever else the machine does meets all alike.
         let began = processor_time();
@@ -125,11 +128,13 @@ fn pure(messages: usize) {
 async fn echo(received: Vec<u8>, deleted: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let (received, deleted) = (Bytes::from(received), Bytes::from(deleted));
+    let received = Bytes::from(received);
+    let deleted = Bytes::from(deleted);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
-            let (received, deleted) = (received.clone(), deleted.clone());
+            let received = received.clone();
+            let deleted = deleted.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let is_receive = request.headers().get("x-amz-target").is_some_and(|t| t == "AmazonSQS.ReceiveMessage");
                 let answer = if is_receive { received.clone() } else { deleted.clone() };

@@ -140,7 +140,8 @@ impl<P: Clone> Queue<P> {
         let max = max.min(usize::try_from(room).unwrap_or(usize::MAX));
         let until = now.saturating_add(visibility.unwrap_or(self.attributes.visibility_timeout));
         let most_receives = self.attributes.max_receive_count.unwrap_or(u32::MAX);
-        let (mut opened, mut taken) = (None, 0);
+        let mut opened = None;
+        let mut taken = 0;
         while taken < max {
             let Some(slot) = self.next_visible(&mut opened) else { break };
             let message = self.slab.message(slot);
@@ -225,7 +226,8 @@ impl<P: Clone> Queue<P> {
         self.advance(now);
         let slab::Look::Held(slot) = self.slab.look(handle) else { return None };
         self.change_visibility(now, handle, timeout).ok()?;
-        let (message, sequence) = (self.slab.message(slot).clone(), self.slab.turn(slot).sequence);
+        let message = self.slab.message(slot).clone();
+        let sequence = self.slab.turn(slot).sequence;
         Some(Received { handle, sequence, message })
     }
 
@@ -376,7 +378,8 @@ impl<P: Clone> Queue<P> {
 
     fn remove(&mut self, slot: u32) -> Message<P> {
         self.count(slot, -1);
-        let (state, turn) = (self.slab.state(slot), self.slab.turn(slot));
+        let state = self.slab.state(slot);
+        let turn = self.slab.turn(slot);
         let message = self.slab.remove(slot);
         if let Order::Fifo(fifo) = &mut self.order {
             fifo.0.removed(turn, state == MessageState::InFlight, |s| self.slab.is_visible(s));

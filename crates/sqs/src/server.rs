@@ -157,7 +157,8 @@ impl SqsServer {
         }
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let (body_timeout, memory) = (options.body_timeout, options.memory);
+        let body_timeout = options.body_timeout;
+        let memory = options.memory;
         let (state, restored) = restore(options).await.map_err(std::io::Error::other)?;
         let keeper = restored.map(|_| AbortOnDropHandle::new(tokio::spawn(persist::keep(Arc::downgrade(&state)))));
         let http = http::Http { state: state.clone(), address, body_timeout, memory, held: AtomicUsize::new(0) };
@@ -260,13 +261,15 @@ impl SqsServer {
     /// # Errors
     /// As the action.
     pub async fn call(&self, action: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
-        let (host, parameters) = (self.address.to_string(), http::Parameters::Json(body));
+        let host = self.address.to_string();
+        let parameters = http::Parameters::Json(body);
         http::Call::new(self.state.clone(), action, &host, parameters, http::request_id()).answer().await
     }
 
     /// Answers a request of the Query protocol without HTTP: a form in, XML out, an error's too.
     pub async fn query(&self, form: &[u8]) -> Vec<u8> {
-        let (host, id) = (self.address.to_string(), http::request_id());
+        let host = self.address.to_string();
+        let id = http::request_id();
         let result = match query::Query::parse("/", &[form]) {
             Ok(query::Query { action, parameters }) => {
                 let parameters = http::Parameters::Query(&parameters);

@@ -25,7 +25,8 @@ const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_pr
 
 /// Reads region, credentials and endpoints as every AWS SDK does, where `loader` does not say. Makes no call.
 pub async fn load(loader: ConfigLoader) -> SdkConfig {
-    let (tls, builder) = (|| Provider::Rustls(CryptoMode::Ring), Builder::new());
+    let tls = || Provider::Rustls(CryptoMode::Ring);
+    let builder = Builder::new();
     // Most processes have no proxy, and theirs is the client that looks for none at each request.
     let http = match PROXIES.into_iter().find(|name| std::env::var(name).is_ok_and(|proxy| !proxy.trim().is_empty())) {
         None => builder.tls_provider(tls()).build_https(),

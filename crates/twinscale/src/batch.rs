@@ -59,7 +59,9 @@ impl Verdict {
 
     /// Writes to the log what somebody may want to know of.
     pub(crate) fn tell(&self, message: &Message) {
-        let (id, receive_count, attempt) = (&message.id, message.receive_count, message.attempt());
+        let id = &message.id;
+        let receive_count = message.receive_count;
+        let attempt = message.attempt();
         match self {
             Self::Handled(Outcome::Done) | Self::Duplicate | Self::Lost => {}
             Self::Handled(Outcome::Reject { reason }) => tracing::warn!(id, receive_count, reason, "rejected"),
@@ -149,7 +151,8 @@ pub async fn run<H: Handler, E: From<MessageEvent> + Send + 'static>(
     limits: &Limits,
     events: mpsc::UnboundedSender<E>,
 ) {
-    let (mut tasks, never) = (JoinSet::new(), CancellationToken::new());
+    let mut tasks = JoinSet::new();
+    let never = CancellationToken::new();
     let messages = messages.into_iter().map(|message| (message, never.clone())).collect();
     for lane in lanes(handler, messages, ordered, limits, &events) {
         tasks.spawn(lane);
@@ -193,7 +196,8 @@ async fn run_lane<H: Handler, E: From<MessageEvent>>(
     limits: Limits,
     events: mpsc::UnboundedSender<E>,
 ) {
-    let (mut blocked, mut lane) = (false, lane.into_iter());
+    let mut blocked = false;
+    let mut lane = lane.into_iter();
     while let Some((message, lost)) = lane.next() {
         let verdict = if blocked {
             Verdict::Blocked

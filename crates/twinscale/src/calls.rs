@@ -74,7 +74,9 @@ fn reply(result: &Result<(), QueueError>) -> Reply {
 fn tell(kind: CallKind, named: &[Named], results: &[Result<(), QueueError>]) {
     let failed: Vec<_> = named.iter().zip(results).filter_map(|(n, r)| Some((n, r.as_ref().err()?))).collect();
     let Some((first, error)) = failed.first() else { return };
-    let (id, failed, of) = (&first.message.id, failed.len(), named.len());
+    let id = &first.message.id;
+    let failed = failed.len();
+    let of = named.len();
     match kind {
         CallKind::Delete => tracing::warn!(id, failed, of, %error, "not deleted"),
         CallKind::GiveBack => tracing::warn!(id, failed, of, %error, "not given back"),

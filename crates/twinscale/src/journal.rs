@@ -138,7 +138,8 @@ impl Journal {
 async fn write(mut entries: mpsc::Receiver<JournalCommand>, url_or_name: String, tuning: Tuning) {
     let mut queue = None;
     while let Some(first) = entries.recv().await {
-        let (mut records, mut flushes) = (Vec::new(), Vec::new());
+        let mut records = Vec::new();
+        let mut flushes = Vec::new();
         let mut next = Some(first);
         let gathering = async {
             while let Some(entry) = next.take() {

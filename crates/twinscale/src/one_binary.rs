@@ -44,7 +44,9 @@ fn on_lambda<H: Handler>(config: Config, handler: impl AsyncFnOnce(&Context) -> 
         let routes = std::sync::Arc::new(OnceCell::new());
         let config = std::sync::Arc::new(context.config().clone());
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-            let (function, routes, config) = (function.clone(), routes.clone(), config.clone());
+            let function = function.clone();
+            let routes = routes.clone();
+            let config = config.clone();
             async move {
                 let LambdaEvent { payload, context } = event;
                 match shape(&payload)? {

@@ -21,7 +21,8 @@ pub struct Shutdown {
 impl Shutdown {
     /// Listens for signals from now on. Fails where the handlers cannot be installed.
     pub fn on_signals() -> io::Result<Self> {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let shutdown = Self::default();
         let told = shutdown.clone();
         tokio::spawn(async move {

@@ -70,7 +70,8 @@ fn panicked(panic: &PanicHookInfo<'_>) {
 
 /// What `/metrics` tells of the log, for Prometheus.
 pub fn prometheus() -> String {
-    let (name, dropped) = ("twinscale_log_lines_dropped_total", log::dropped());
+    let name = "twinscale_log_lines_dropped_total";
+    let dropped = log::dropped();
     let help = "Lines of the log that were dropped, since nobody read standard error.";
     format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {dropped}\n")
 }

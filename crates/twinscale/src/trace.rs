@@ -37,7 +37,8 @@ impl TraceContext {
     pub fn from_traceparent(text: &str) -> Option<Self> {
         let mut parts = text.trim().split('-');
         let version = hex(parts.next()?, 2)?;
-        let (trace_id, span_id) = (hex(parts.next()?, 32)?, hex(parts.next()?, 16)?);
+        let trace_id = hex(parts.next()?, 32)?;
+        let span_id = hex(parts.next()?, 16)?;
         let flags = hex(parts.next()?, 2)?;
         let whole = version != 0xFF && (version > 0 || parts.next().is_none());
         Self::valid(trace_id, span_id, Some(flags & 1 == 1)).filter(|_| whole)
@@ -46,7 +47,9 @@ impl TraceContext {
     /// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`, in any order
     /// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>).
     pub fn from_xray(text: &str) -> Option<Self> {
-        let (mut trace_id, mut span_id, mut sampled) = (None, 0, None);
+        let mut trace_id = None;
+        let mut span_id = 0;
+        let mut sampled = None;
         for (name, value) in text.split(';').filter_map(|part| part.trim().split_once('=')) {
             match name {
                 "Root" => {
@@ -101,7 +104,8 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 
 /// The span in which a message is handled. `seen` is what the handler sees of it.
 pub fn handling(message: &Message, seen: &Message) -> Span {
-    let (id, receive_count) = (&message.id, message.receive_count);
+    let id = &message.id;
+    let receive_count = message.receive_count;
     let span = tracing::info_span!("message", id, receive_count, sender_trace_id = Empty, sender_span_id = Empty);
     // Looked up only where somebody listens: most messages carry nothing.
     if let Some(sender) = TraceContext::of(seen).filter(|_| !span.is_disabled()) {
@@ -144,14 +148,16 @@ mod otlp {
         }
         let context = span.context();
         let ours = context.span().span_context().clone();
-        let (trace_id, span_id) = (u128::from_be_bytes(ours.trace_id().to_bytes()), ours.span_id().to_bytes());
+        let trace_id = u128::from_be_bytes(ours.trace_id().to_bytes());
+        let span_id = ours.span_id().to_bytes();
         let span_id = u64::from_be_bytes(span_id);
         ours.is_valid().then_some(TraceContext { trace_id, span_id, sampled: Some(ours.is_sampled()) })
     }
 
     fn remote(context: &TraceContext) -> SpanContext {
         let flags = if context.sampled == Some(false) { TraceFlags::default() } else { TraceFlags::SAMPLED };
-        let (trace_id, span_id) = (TraceId::from(context.trace_id), SpanId::from(context.span_id));
+        let trace_id = TraceId::from(context.trace_id);
+        let span_id = SpanId::from(context.span_id);
         SpanContext::new(trace_id, span_id, flags, true, TraceState::default())
     }
 }

@@ -175,7 +175,8 @@ fn kubectl(folder: &Path, printed: &Path) -> PathBuf {
         eprintln!("kubectl is not installed: a stand-in of twelve lines asks the API in its place");
         program(folder.join("stand-in"), STAND_IN)
     };
-    let (kubectl, printed) = (kubectl.display(), printed.display());
+    let kubectl = kubectl.display();
+    let printed = printed.display();
     let copying = format!("#!/usr/bin/env bash\nset -o pipefail\n{kubectl} \"$@\" | tee -a {printed}\n");
     program(folder.join("kubectl"), &copying)
 }
@@ -200,7 +201,8 @@ except urllib.error.HTTPError as error:
 "#;
 
 fn cluster(api: &Kubernetes, folder: &Path, deployment: &str) -> ClusterAccess {
-    let (kubeconfig, deployment) = (api.kubeconfig(folder), deployment.to_owned());
+    let kubeconfig = api.kubeconfig(folder);
+    let deployment = deployment.to_owned();
     ClusterAccess { kubectl: kubectl(folder, &api.printed), kubeconfig, namespace: "twinscale".to_owned(), deployment }
 }
 
@@ -219,7 +221,8 @@ fn options(endpoint: &str, cluster: ClusterAccess) -> DeployedOptions {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (server, api) = (queues().await, Kubernetes::start(folder.path()).await);
+    let server = queues().await;
+    let api = Kubernetes::start(folder.path()).await;
     let endpoint = server.endpoint();
     let options = options(&endpoint, cluster(&api, folder.path(), "worker"));
     let account = Arc::new(Account::load(Some(endpoint.clone())).await.expect("root certificates"));
@@ -262,7 +265,8 @@ async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
     );
     let detail = &target.decisions[0].detail;
     assert!(detail.contains("s0-aws-sqs-eks above target") && detail.contains("maximum scale rate"), "{detail}");
-    let (drain, floor) = (target.drain_seconds.expect("drained"), target.floor_seconds.expect("back"));
+    let drain = target.drain_seconds.expect("drained");
+    let floor = target.floor_seconds.expect("back");
     assert!(floor >= drain, "{floor} {drain}");
     let pods = target.usage.pod_seconds.expect("watched");
     assert!(pods > floor && pods < 4.0 * floor, "one pod at first, then four: {pods} in {floor} s");
@@ -272,7 +276,8 @@ async fn the_cluster_tells_replicas_reasons_pod_seconds_and_the_floor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_that_is_not_there_is_refused_in_kubectl_s_words() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (server, api) = (queues().await, Kubernetes::start(folder.path()).await);
+    let server = queues().await;
+    let api = Kubernetes::start(folder.path()).await;
     let options = options(&server.endpoint(), cluster(&api, folder.path(), "other"));
     let account = Arc::new(Account::load(Some(server.endpoint())).await.expect("root certificates"));
     let run = deployed::run(&Scenario::default(), &options, account, std::future::pending(), &mut |_| {}).await;

@@ -65,7 +65,8 @@ async fn both_targets_take_the_load_by_their_send_and_lose_nothing() {
         Settings::default(),
     );
     let front = Front::bind(http).await.expect("a free port");
-    let (eks_url, lambda_url) = (format!("http://{}", worker.addr().await), format!("http://{}/send", front.address()));
+    let eks_url = format!("http://{}", worker.addr().await);
+    let lambda_url = format!("http://{}/send", front.address());
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().display().to_string();
     let mut compare = command(&[

@@ -24,7 +24,8 @@ const MESSAGES: u64 = 40;
 async fn emulator(server: &Arc<SqsServer>) -> Api {
     let tuning = Tuning { attempt_timeout: Duration::from_secs(5) };
     let queue = Queue::local(&server.endpoint(), "lambda", &tuning).await.expect("a region");
-    let (runtime, looks) = (tokio::runtime::Handle::current(), AtomicU32::new(0));
+    let runtime = tokio::runtime::Handle::current();
+    let looks = AtomicU32::new(0);
     serve(move |uri, headers, body| {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if header("host").contains(".lambda-url.") {
@@ -149,7 +150,8 @@ async fn compare(server: &SqsServer, api: &Api, most: Duration) -> (Target, Vec<
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stack_names_its_queues_its_signed_url_and_what_cloudwatch_counts() {
     let server = Arc::new(queues().await);
-    let (_mapping, api) = (map(&server), emulator(&server).await);
+    let _mapping = map(&server);
+    let api = emulator(&server).await;
     let (target, warnings) = compare(&server, &api, Duration::from_secs(30)).await;
     assert_eq!((target.messages.sent, target.messages.done, target.messages.lost), (MESSAGES, MESSAGES, Some(0)));
     let usage = &target.usage;
@@ -165,7 +167,8 @@ async fn a_stack_names_its_queues_its_signed_url_and_what_cloudwatch_counts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cloudwatch_has_not_counted_in_time_stays_null() {
     let server = Arc::new(queues().await);
-    let (_mapping, api) = (map(&server), emulator(&server).await);
+    let _mapping = map(&server);
+    let api = emulator(&server).await;
     let (target, warnings) = compare(&server, &api, Duration::from_millis(10)).await;
     assert_eq!((target.messages.done, target.usage.gb_seconds), (MESSAGES, None));
     assert!(warnings.iter().any(|w| w.contains("it had counted 0 deletes of 40 messages")), "{warnings:?}");

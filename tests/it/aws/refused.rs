@@ -89,7 +89,8 @@ async fn a_front_that_does_not_let_us_in_is_refused_before_anything_is_sent() {
     let with_token = Process::start(&endpoint, &[("QUEUE_URL", "eks"), ("SEND_TOKEN", "secret"), ("RECEIVE", "off")]);
     let off = Process::start(&endpoint, &[("QUEUE_URL", "eks"), ("SEND", "off")]);
     let garbage = serve(|_, _, _| (StatusCode::OK, "<html>welcome</html>".to_owned())).await;
-    let (with_token, off) = (format!("http://{}", with_token.addr().await), format!("http://{}/", off.addr().await));
+    let with_token = format!("http://{}", with_token.addr().await);
+    let off = format!("http://{}/", off.addr().await);
     let cases = [
         (with_token.as_str(), "SEND_TOKEN"),
         (&off, "SEND=off"),

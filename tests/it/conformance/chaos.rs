@@ -50,7 +50,8 @@ struct Dose {
 impl Dose {
     fn from_env() -> Self {
         let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
-        let (messages, of_each) = (number("CHAOS_MESSAGES").unwrap_or(2_000), number("CHAOS_KILLS").unwrap_or(8));
+        let messages = number("CHAOS_MESSAGES").unwrap_or(2_000);
+        let of_each = number("CHAOS_KILLS").unwrap_or(8);
         Self { messages, of_each: of_each as usize }
     }
 
@@ -66,7 +67,8 @@ impl Dose {
 
     /// The messages sent before kill number `nth`: they come all the time, so that there is always work to lose.
     fn slice(&self, nth: usize) -> impl Iterator<Item = (String, String)> + use<> {
-        let (kills, nth) = (2 * self.of_each as u64, nth as u64);
+        let kills = 2 * self.of_each as u64;
+        let nth = nth as u64;
         (self.messages * nth / kills..self.messages * (nth + 1) / kills).map(|n| (String::new(), body(n)))
     }
 }
@@ -96,7 +98,9 @@ async fn rig() -> Rig {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_killed_at_random_lose_nothing() {
     let _machine = the_machine().await;
-    let (dose, rig, began) = (Dose::from_env(), rig().await, Instant::now());
+    let dose = Dose::from_env();
+    let rig = rig().await;
+    let began = Instant::now();
     let worker = || rig.worker(&[("CONCURRENCY", "20"), ("DRAIN_BUDGET_MS", "1000")]);
     let mut workers: VecDeque<_> = (0..WORKERS).map(|_| worker()).collect();
     let mut ending = JoinSet::new();
@@ -126,7 +130,9 @@ async fn workers_killed_at_random_lose_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_that_crash_overrun_and_are_throttled_lose_nothing() {
     let _machine = the_machine().await;
-    let (dose, rig, began) = (Dose::from_env(), rig().await, Instant::now());
+    let dose = Dose::from_env();
+    let rig = rig().await;
+    let began = Instant::now();
     let timeout = Duration::from_millis(1500);
     let settings = Settings { timeout, reserved_concurrency: Some(12), ..Settings::default() };
     let mapping = event_source::MappingSettings { maximum_concurrency: Some(16), ..Default::default() };
@@ -146,7 +152,9 @@ async fn functions_that_crash_overrun_and_are_throttled_lose_nothing() {
     eventually(LIMIT, || rig.left() == 0).await.expect("all are settled");
     mapping.stop().await;
     let usage = function.usage();
-    let (invocations, failed, throttled) = (usage.invocations, usage.failed, usage.throttled);
+    let invocations = usage.invocations;
+    let failed = usage.failed;
+    let throttled = usage.throttled;
     let how = format!("{invocations} invocations, {failed} of them failed, {throttled} throttled");
     report("functions", &dose, &rig, began, &how);
     // One that ended its invocation in the very moment of the signal fails none.
@@ -155,7 +163,9 @@ async fn functions_that_crash_overrun_and_are_throttled_lose_nothing() {
 
 /// Prints the figures, and fails if a message is lost: one whose handler never finished, though it is in no queue.
 fn report(hosts: &str, dose: &Dose, rig: &Rig, began: Instant, how: &str) {
-    let (mut delivered, mut deleted, mut redriven) = (0, 0, 0);
+    let mut delivered = 0;
+    let mut deleted = 0;
+    let mut redriven = 0;
     let mut letters: HashMap<String, u64> = HashMap::new();
     for (_, dead, name, event) in rig.events() {
         match event {
@@ -175,7 +185,9 @@ fn report(hosts: &str, dose: &Dose, rig: &Rig, began: Instant, how: &str) {
     let double = |counts: &HashMap<String, u64>| counts.values().map(|count| count - 1).sum::<u64>();
     let (calls, struck) = rig.proxy.tally();
     let share = struck.values().sum::<u64>() as f64 * 100.0 / calls as f64;
-    let (of_each, counts, seconds) = (dose.of_each, rig.counts(), began.elapsed().as_secs());
+    let of_each = dose.of_each;
+    let counts = rig.counts();
+    let seconds = began.elapsed().as_secs();
     println!(
         "chaos, {hosts}, SEED={}: {} messages, {of_each} killed in each of two ways; {how}",
         seed(),

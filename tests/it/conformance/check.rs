@@ -20,11 +20,14 @@ pub async fn check(case: &Case, host: Host, kind: Kind, rig: &Rig, late: Duratio
     if !in_time {
         eprintln!("{}: the machine was {late:?} late: more handlings than told are no fault", case.name);
     }
-    let (events, lines, dead) = (rig.events(), rig.lines(), rig.dead_letters().await);
+    let events = rig.events();
+    let lines = rig.lines();
+    let dead = rig.dead_letters().await;
     let mut wrong = Vec::new();
     for (number, told) in case.messages.iter().enumerate() {
         let message = format!("m{number}");
-        let (began, times) = (began(&lines, &message), told.times(host));
+        let began = began(&lines, &message);
+        let times = told.times(host);
         if began < *times.start() || (in_time && began > *times.end()) {
             wrong.push(format!("{message} was handled {began} times, not {times:?}"));
         }

@@ -142,7 +142,8 @@ fn the_table_of_docs_reliability_md_is_this_suite_s() {
             Some((not, why)) if not == kind => format!("does not apply: {why}"),
             _ => "worker, function".to_owned(),
         };
-        let (name, expected) = (case.name, case.expected);
+        let name = case.name;
+        let expected = case.expected;
         table += &format!("| {name} | {expected} | {} | {} |\n", cell(Kind::Standard), cell(Kind::Fifo));
     }
     let page = include_str!("../../../docs/reliability.md");

@@ -63,7 +63,8 @@ pub struct Rig {
 
 impl Rig {
     pub async fn start(kind: Kind, visibility: Duration, max_receives: u32, strike: Strike) -> Self {
-        let (clock, diary) = (Clock::new(1.0), Arc::new(Diary::default()));
+        let clock = Clock::new(1.0);
+        let diary = Arc::new(Diary::default());
         let options = Options { clock, watch: Some(diary.clone()), ..Options::default() };
         let server = SqsServer::start_at(([127, 0, 0, 1], 0).into(), options).await.expect("a free port");
         let (suffix, fifo): (_, &[_]) = match kind {
@@ -78,7 +79,8 @@ impl Rig {
                 ],
             ),
         };
-        let (jobs, dead) = (format!("jobs{suffix}"), format!("dead{suffix}"));
+        let jobs = format!("jobs{suffix}");
+        let dead = format!("dead{suffix}");
         server.create_queue(&dead, &fifo[..fifo.len().min(1)]).expect("created");
         let policy = json!({ "deadLetterTargetArn": server.arn(&dead), "maxReceiveCount": max_receives }).to_string();
         let visibility = visibility.as_secs().to_string();
@@ -158,7 +160,8 @@ impl Rig {
 
     fn variables(&self, own: &[(&str, &str)]) -> Vec<(String, String)> {
         let program = std::env::current_exe().expect("it runs");
-        let (program, log) = (program.to_string_lossy().into_owned(), self.log.to_string_lossy().into_owned());
+        let program = program.to_string_lossy().into_owned();
+        let log = self.log.to_string_lossy().into_owned();
         let url = format!("{}/000000000000/{}", self.proxy.endpoint, self.jobs);
         let all = [
             ("AWS_ENDPOINT_URL", self.proxy.endpoint.as_str()),
@@ -200,7 +203,8 @@ impl Rig {
     ) -> (Arc<DeployedFunction>, Mapping) {
         let variables = self.variables(variables);
         let function = DeployedFunction::new(Settings { program: program(), variables, clock: self.clock, ..function });
-        let (server, jobs) = (self.server.clone(), self.jobs.clone());
+        let server = self.server.clone();
+        let jobs = self.jobs.clone();
         let source = Source {
             groups: None,
             queue_url: format!("{}/000000000000/{}", self.proxy.endpoint, self.jobs),

@@ -66,7 +66,9 @@ async fn a_soak_takes_at_its_end_what_it_took_at_its_beginning() {
     let total = Duration::from_secs(seconds);
     let rig = Rig::start(Kind::Standard, Duration::from_secs(10), 100, seeded(seed(), 0.05, ON_THE_WAY)).await;
     let mut worker = rig.worker(&[("CONCURRENCY", "100")]);
-    let (pid, began, mut sent) = (worker.pid(), Instant::now(), 0);
+    let pid = worker.pid();
+    let began = Instant::now();
+    let mut sent = 0;
     // The first tenth is warming up.
     let mut taken = Vec::new();
     for share in [0.1, 0.2, 0.9, 1.0] {
@@ -83,7 +85,8 @@ async fn a_soak_takes_at_its_end_what_it_took_at_its_beginning() {
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.ended().await, 0);
     let [warm, begin, late, end] = taken[..] else { panic!("four were taken") };
-    let (cpu_begin, cpu_end) = (begin.cpu_each(&warm), end.cpu_each(&late));
+    let cpu_begin = begin.cpu_each(&warm);
+    let cpu_end = end.cpu_each(&late);
     let (calls, struck) = rig.proxy.tally();
     println!(
         "soak of {seconds} s: {sent} messages, {} of {calls} calls failed. At the beginning {} MiB, {} descriptors, {cpu_begin:?} of a \

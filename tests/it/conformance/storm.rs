@@ -28,7 +28,8 @@ async fn a_storm_of_scale_downs_loses_nothing_and_makes_no_dead_letters() {
     let mut last = rig.worker(&settings);
     for _ in 0..STORMS {
         let mut others: Vec<_> = (1..WORKERS).map(|_| rig.worker(&settings)).collect();
-        let (held, began) = (rig.lines().len(), |line: &Line| line.0 == "began");
+        let held = rig.lines().len();
+        let began = |line: &Line| line.0 == "began";
         let at_work = || rig.lines().iter().skip(held).filter(|line| began(line)).count() >= 3 * (WORKERS - 1);
         eventually(LIMIT, at_work).await.expect("all are at work");
         let lag = Lag::measure();

@@ -61,7 +61,8 @@ async fn endured(name: &str, actions: &'static [&'static str], faults: &'static 
     let workers: Vec<_> = (0..WORKERS).map(|_| rig.worker(&[&[("CONCURRENCY", "20")], variables].concat())).collect();
     rig.send((0..MESSAGES).map(|number| (String::new(), format!("m{number}|wait5")))).await;
     eventually(LIMIT, || rig.proxy.tally().1.values().sum::<u64>() > 0).await.expect("it begins");
-    let (began, before) = (Instant::now(), rig.log_lines());
+    let began = Instant::now();
+    let before = rig.log_lines();
     let struck = |rig: &Rig| rig.proxy.tally().1.values().sum::<u64>();
     let first = struck(&rig);
     for (nth, fault) in faults.iter().enumerate() {
@@ -71,7 +72,8 @@ async fn endured(name: &str, actions: &'static [&'static str], faults: &'static 
         println!("  {name}: {fault:?} is over");
     }
     let lasted = began.elapsed().as_secs_f64();
-    let (calls, lines) = ((struck(&rig) - first) as f64 / lasted, (rig.log_lines() - before) as f64 / lasted);
+    let calls = (struck(&rig) - first) as f64 / lasted;
+    let lines = (rig.log_lines() - before) as f64 / lasted;
     let memory = workers.iter().map(Process::peak_memory_mib).max().expect("some");
     now.store(faults.len(), Ordering::Relaxed);
     eventually(LIMIT, || rig.left() == 0).await.expect("all are settled");
@@ -199,7 +201,8 @@ fn poison_alone_is_dead(hosts: &str, rig: &Rig, began: Instant) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chaos_of_poison_in_fifo_groups_on_workers() {
     let _machine = the_machine().await;
-    let (rig, began) = (poisoned().await, Instant::now());
+    let rig = poisoned().await;
+    let began = Instant::now();
     let worker = || rig.worker(&[("CONCURRENCY", "10")]);
     let mut workers: Vec<_> = (0..WORKERS).map(|_| worker()).collect();
     // As many as leave each message receives enough: what a process holds loses one with it.
@@ -222,7 +225,8 @@ async fn chaos_of_poison_in_fifo_groups_on_workers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chaos_of_poison_in_fifo_groups_on_functions() {
     let _machine = the_machine().await;
-    let (rig, began) = (poisoned().await, Instant::now());
+    let rig = poisoned().await;
+    let began = Instant::now();
     let settings = Settings { timeout: Duration::from_secs(30), ..Settings::default() };
     let mapping = event_source::MappingSettings { maximum_concurrency: Some(8), ..Default::default() };
     let (_function, mapping) = rig.function(&[], settings, mapping);

@@ -69,7 +69,8 @@ async fn a_worker_whose_deletes_fail_has_every_effect_once() {
     });
     let tuning = Tuning { attempt_timeout: Duration::from_secs(5) };
     let queue = Queue::local(&sqs.endpoint, "jobs", &tuning).await.expect("a region is set");
-    let (effects, metrics) = (Effects::default(), Arc::<Metrics>::default());
+    let effects = Effects::default();
+    let metrics = Arc::<Metrics>::default();
     let worker = Worker {
         handler: effects.clone(),
         queue,

@@ -21,7 +21,8 @@ async fn memory_keeps_the_promises() {
 // Not for the table: a conditional put of DynamoDB is atomic, but moto's is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_twenty_that_ask_at_once_one_gets_the_key() {
-    let (store, now) = (memory(), SystemTime::now());
+    let store = memory();
+    let now = SystemTime::now();
     let asked = (0..20).map(|_| {
         let store = store.clone();
         tokio::spawn(async move { store.claim("race", now).await })

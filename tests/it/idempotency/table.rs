@@ -65,7 +65,8 @@ async fn a_table_keeps_the_promises_of_a_store() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_workers_with_one_table_have_every_effect_once_though_deletes_fail() {
-    let (table, sqs) = (table().await, Sqs::start(Duration::from_secs(1), 100).await);
+    let table = table().await;
+    let sqs = Sqs::start(Duration::from_secs(1), 100).await;
     sqs.send("jobs", 0..100).await;
     let mut deletes = 0;
     sqs.script(move |action, _| {
@@ -79,7 +80,8 @@ async fn two_workers_with_one_table_have_every_effect_once_though_deletes_fail()
     ];
     let workers = [(); 2].map(|()| Process::start(&sqs.endpoint, &variables));
     eventually("all are settled", || sqs.left("jobs") == 0).await;
-    let (mut done, mut duplicates) = (0, 0);
+    let mut done = 0;
+    let mut duplicates = 0;
     for worker in &workers {
         let metrics = get(&worker.admin().await, "/metrics");
         done += counted(&metrics, "twinscale_messages_done_total");

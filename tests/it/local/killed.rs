@@ -15,7 +15,8 @@ use super::{bin_dir, scenario, the_machine};
 async fn with_kills(scenario: Scenario, options: Options, program: &str) -> Target {
     let scenario = scenario.checked().expect("it can run");
     let options = Options { bin_dir: Some(bin_dir()), ..options };
-    let (mut killed, messages) = (0, scenario.messages);
+    let mut killed = 0;
+    let messages = scenario.messages;
     let mut kill_one = |progress: Progress| {
         if killed < 3 && progress.tally.done > messages * (killed + 1) / 10 {
             let victim = *children(std::process::id(), program).first().expect("one is at work");

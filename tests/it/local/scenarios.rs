@@ -103,7 +103,9 @@ async fn a_worker_with_room_for_100_needs_no_more_than_0_35_requests_a_message()
 
 /// What the draws say: messages that end done, those rejected, and retries on the way.
 fn drawn(work: &twinscale_work::Work, messages: u64) -> (u64, u64, u64) {
-    let (mut done, mut rejected, mut retried) = (0, 0, 0);
+    let mut done = 0;
+    let mut rejected = 0;
+    let mut retried = 0;
     for number in 0..messages {
         for attempt in 1.. {
             match work.draw(number, attempt).fate {

@@ -92,7 +92,8 @@ async fn falls_and_rises_again(bad: Backend) {
     ]
     .into();
     let tuning = Tuning { attempt_timeout: Duration::from_secs(5) };
-    let (health, drain) = (Health::default(), CancellationToken::new());
+    let health = Health::default();
+    let drain = CancellationToken::new();
     let handler =
         Calling { backend: Arc::new(Mutex::new(Backend::Well)), running: Arc::default(), at_once: Arc::default() };
     let worker = Worker {

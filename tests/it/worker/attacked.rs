@@ -54,12 +54,15 @@ async fn deletes_fail_for_a_while(fault: Fault) {
     let began = Instant::now();
     let worker = Process::start(&sqs.endpoint, &[("CONCURRENCY", "40"), ("DELETE_LINGER_MS", "20")]);
     worker.says("cannot be deleted").await;
-    let (receives, held) = (sqs.calls("ReceiveMessage").len(), sqs.counts("jobs").in_flight as usize);
+    let receives = sqs.calls("ReceiveMessage").len();
+    let held = sqs.counts("jobs").in_flight as usize;
     assert!(held > 10, "{fault:?}: {held} wait for their deletes");
     // A lease is extended each second or sooner: that is longer than all receives would take that a message has.
     let extensions = || entries(&sqs.calls("ChangeMessageVisibilityBatch"));
     eventually("leases are kept", || extensions() >= held * 2 * (MAX_RECEIVES as usize + 1)).await;
-    let (deletes, log, lasted) = (sqs.calls("DeleteMessageBatch").len(), worker.log(), began.elapsed());
+    let deletes = sqs.calls("DeleteMessageBatch").len();
+    let log = worker.log();
+    let lasted = began.elapsed();
     let told = log.lines().filter(|line| line.contains("not deleted")).count();
     println!("{fault:?}: {deletes} deletes and {} lines of log in {lasted:?}", log.lines().count());
     assert!(deletes as f64 <= 20.0 + 2.0 * lasted.as_secs_f64(), "{fault:?}: {deletes} deletes in {lasted:?}");
@@ -191,11 +194,12 @@ async fn an_idempotency_table_that_is_denied_stops_receiving_and_makes_no_dead_l
     let worker = Process::start(&sqs.endpoint, &[("IDEMPOTENCY_TABLE", "keys")]);
     worker.says("idempotency table fails").await;
     eventually("it is full", || sqs.counts("jobs").in_flight >= 10).await;
-    let (held, extensions) =
-        (sqs.counts("jobs").in_flight as usize, || entries(&sqs.calls("ChangeMessageVisibilityBatch")));
+    let held = sqs.counts("jobs").in_flight as usize;
+    let extensions = || entries(&sqs.calls("ChangeMessageVisibilityBatch"));
     eventually("leases are kept", || extensions() >= held * 2 * (MAX_RECEIVES as usize + 1)).await;
     assert_eq!(sqs.counts("jobs").in_flight as usize, held, "nothing more is received");
-    let (asked, lasted) = (sqs.calls("PutItem").len(), began.elapsed());
+    let asked = sqs.calls("PutItem").len();
+    let lasted = began.elapsed();
     println!("{asked} claims and {} lines of log in {lasted:?}", worker.log().lines().count());
     assert!(asked as f64 <= held as f64 * (4.0 + lasted.as_secs_f64()), "{asked} claims for {held} in {lasted:?}");
     failing.store(false, Ordering::Relaxed);
@@ -239,7 +243,8 @@ async fn large_messages_fit_into_the_memory_of_the_pods_that_we_deploy() {
     for (wait, fault) in [("60s", None), ("1ms", Some(Fault::Error(403, "ExpiredToken")))] {
         sqs.script(move |action, _| fault.filter(|_| action == "DeleteMessageBatch"));
         let worker = Process::start(&sqs.endpoint, &[("WORK_WAIT", wait), ("CONCURRENCY", "300")]);
-        let (mut held, mut since) = (0, Instant::now());
+        let mut held = 0;
+        let mut since = Instant::now();
         eventually("it takes no more", || {
             let now = sqs.counts("jobs").in_flight;
             if now != std::mem::replace(&mut held, now) {

@@ -30,7 +30,8 @@ fn idle(addr: &str, connections: usize) -> Vec<TcpStream> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_idle_connections_than_are_served_starve_no_probe() {
     let worker = Process::start(NOBODY, &[("RECEIVE", "off")]);
-    let (addr, admin) = (worker.addr().await, worker.admin().await);
+    let addr = worker.addr().await;
+    let admin = worker.admin().await;
     let held = idle(&addr, 1100);
     let answered = (0..100).filter(|_| answers(&admin, "/healthz")).count();
     assert_eq!(answered, 100);
@@ -53,7 +54,8 @@ async fn connections_that_are_kept_give_way_to_one_that_asks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn few_descriptors_are_shared_so_that_probes_are_answered() {
     let worker = Process::start_with_descriptors(64, NOBODY, &[("RECEIVE", "off")]);
-    let (addr, admin) = (worker.addr().await, worker.admin().await);
+    let addr = worker.addr().await;
+    let admin = worker.admin().await;
     let _held = idle(&addr, 100);
     let answered = (0..100).filter(|_| answers(&admin, "/healthz")).count();
     assert_eq!((answered, worker.log().matches("not accepted").count()), (100, 0));
@@ -65,7 +67,8 @@ async fn a_worker_that_is_out_of_descriptors_does_not_spin_and_comes_back() {
     let open = Process::start(NOBODY, &[("RECEIVE", "off")]);
     open.admin().await;
     let worker = Process::start_with_descriptors(open.descriptors() + 2, NOBODY, &[("RECEIVE", "off")]);
-    let (addr, admin) = (worker.addr().await, worker.admin().await);
+    let addr = worker.addr().await;
+    let admin = worker.admin().await;
     let held = idle(&addr, 100);
     let refused = || worker.log().matches("not accepted").count();
     let began = std::time::Instant::now();

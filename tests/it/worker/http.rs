@@ -69,7 +69,8 @@ async fn a_send_without_the_token_is_refused_and_send_off_takes_the_route_away()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_out_of_reach_is_told_with_503_in_bounded_time_and_a_missing_one_with_502() {
     let worker = Process::start("http://127.0.0.1:9", &[("RECEIVE", "off"), ("QUEUE_URL", "http://127.0.0.1:9/0/q")]);
-    let (addr, began) = (worker.addr().await, Instant::now());
+    let addr = worker.addr().await;
+    let began = Instant::now();
     let answer = post(&addr, r#"{"messages": 1000}"#);
     assert_eq!(status(&answer), 503, "{answer}");
     assert!(began.elapsed() < Duration::from_secs(10));
@@ -125,6 +126,7 @@ async fn what_is_sent_carries_the_trace_of_the_caller_in_both_notations() {
     assert!(!traceparent(0).contains("00f067aa0ba902b7"), "a span of its own");
     let header = sent[0].trace_header.as_deref().unwrap_or_default();
     assert!(header.starts_with("Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent="), "{header}");
-    let (own, header) = (traceparent(1), sent[1].trace_header.as_deref().unwrap_or_default());
+    let own = traceparent(1);
+    let header = sent[1].trace_header.as_deref().unwrap_or_default();
     assert_eq!(header[7..15], own[3..11], "a trace that begins here");
 }

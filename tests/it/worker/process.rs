@@ -117,7 +117,8 @@ impl Process {
     /// Waits until this many handlers have begun. What the queue counts as in flight may still be on its way to the worker,
     /// which would rightly give it back when told to stop.
     async fn has_begun(&self, handlers: usize) {
-        let (addr, begun) = (self.admin().await, format!("twinscale_age_at_start_seconds_count {handlers}\n"));
+        let addr = self.admin().await;
+        let begun = format!("twinscale_age_at_start_seconds_count {handlers}\n");
         eventually("handlers have begun", || get(&addr, "/metrics").contains(&begun)).await;
     }
 }
@@ -300,7 +301,8 @@ async fn requests_under_way_are_finished_and_the_port_closes_only_after_readines
     sqs.script(|action, _| (action == "SendMessageBatch").then_some(Fault::Slow(Duration::from_secs(4))));
     let delay = [("RECEIVE", "off"), ("HTTP_CLOSE_DELAY_MS", "1500")];
     let mut worker = Process::start(&sqs.endpoint, &delay);
-    let (addr, admin) = (worker.addr().await, worker.admin().await);
+    let addr = worker.addr().await;
+    let admin = worker.admin().await;
     let sending = tokio::task::spawn_blocking({
         let addr = addr.clone();
         move || post(&addr, r#"{"messages": 3}"#)

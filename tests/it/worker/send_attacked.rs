@@ -51,7 +51,8 @@ async fn a_queue_that_hangs_is_told_in_time_with_what_is_sent_failed_and_unknown
             (action == "SendMessageBatch" && calls > hangs_at).then_some(Fault::Hang)
         });
         let worker = Process::start(&sqs.endpoint, &[("RECEIVE", "off"), ("QUEUE_URL", "jobs")]);
-        let (addr, began) = (worker.addr().await, Instant::now());
+        let addr = worker.addr().await;
+        let began = Instant::now();
         let answer =
             tokio::task::spawn_blocking(move || post(&addr, r#"{"messages": 10000}"#)).await.expect("no panic");
         assert!(began.elapsed() < LAMBDA_WITHIN, "{:?}", began.elapsed());

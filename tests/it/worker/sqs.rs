@@ -38,7 +38,8 @@ impl Sqs {
         }
         let (calls, script): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Option<Strike>>>) = Default::default();
         let strike = {
-            let (calls, script) = (calls.clone(), script.clone());
+            let calls = calls.clone();
+            let script = script.clone();
             move |action: &str, call: &Value| {
                 calls.lock().expect("no panic").push((action.to_owned(), call.clone()));
                 script.lock().expect("no panic").as_mut().and_then(|script| script(action, call))
@@ -73,7 +74,8 @@ impl Sqs {
     }
 
     pub async fn send_to_group(&self, queue: &str, group: &str, body: &str) {
-        let (group_id, deduplication_id) = (Some(group.to_owned()), Some(body.to_owned()));
+        let group_id = Some(group.to_owned());
+        let deduplication_id = Some(body.to_owned());
         let message = Outgoing { body: body.to_owned(), group_id, deduplication_id, ..Outgoing::default() };
         assert_eq!(self.queue(queue).await.send(vec![message]).await.failed, []);
     }
@@ -90,7 +92,8 @@ impl Sqs {
 
     /// Receives everything visible, as another consumer would.
     pub async fn receive_all(&self, queue: &str) -> Vec<Message> {
-        let (queue, mut all) = (self.queue(queue).await, Vec::new());
+        let queue = self.queue(queue).await;
+        let mut all = Vec::new();
         loop {
             let some = queue.receive(10, Duration::ZERO, None).await.expect("received");
             if some.is_empty() {

@@ -127,7 +127,9 @@ fn sweep(scenario: &Scenario, rates: &[f64], seeds: u64, prices: &Prices, by: As
             both
         })
         .collect();
-    let (mut priced, mut left_out, mut not_reached) = (Vec::new(), Vec::new(), Vec::new());
+    let mut priced = Vec::new();
+    let mut left_out = Vec::new();
+    let mut not_reached = Vec::new();
     for (rate, costs) in rates.iter().zip(costs.chunks(seeds.max(1) as usize)) {
         match costs.iter().copied().collect::<Option<Option<Vec<(f64, f64)>>>>() {
             None => not_reached.push(*rate),
@@ -184,7 +186,8 @@ fn shaped(load: &Load, rate: f64, seconds: f64, messages: u64) -> Load {
         Load::Recorded { rows, .. } => {
             let all: u64 = rows.iter().map(|row| row.count).sum();
             let faster = load.length(all).as_secs_f64() / seconds;
-            let (mut recorded, mut sent) = (0_u64, 0_u64);
+            let mut recorded = 0_u64;
+            let mut sent = 0_u64;
             let row = |row: &Arrival| {
                 recorded += row.count;
                 let upto = (recorded as f64 / all.max(1) as f64 * messages as f64).round() as u64;
@@ -203,7 +206,8 @@ fn shaped(load: &Load, rate: f64, seconds: f64, messages: u64) -> Load {
 fn crossing(costs: &[(f64, (f64, f64))]) -> Option<f64> {
     let ratio = |at: usize| (costs[at].1.0 / costs[at].1.1).ln();
     let at = (1..costs.len()).find(|at| (ratio(at - 1) > 0.0) != (ratio(*at) > 0.0))?;
-    let (before, after) = (ratio(at - 1), ratio(at));
+    let before = ratio(at - 1);
+    let after = ratio(at);
     let share = before / (before - after);
     Some(costs[at - 1].0 * (costs[at].0 / costs[at - 1].0).powf(share))
 }

@@ -51,7 +51,8 @@ impl Candidate {
     fn change<T: Display + PartialEq>(&mut self, at: (&str, &str), to: T, value: impl FnOnce(&mut Scenario) -> &mut T) {
         let value = value(&mut self.scenario);
         if *value != to {
-            let (from, to_text) = (value.to_string(), to.to_string());
+            let from = value.to_string();
+            let to_text = to.to_string();
             *value = to;
             self.note(at, from, to_text);
         }
@@ -88,14 +89,16 @@ fn with<T: Copy + Ord>(own: T, tried: &[T]) -> Vec<T> {
 }
 
 fn eks(scenario: &Scenario) -> Vec<Candidate> {
-    let (keda, pod) = (&scenario.eks.keda, &scenario.eks.pod);
+    let keda = &scenario.eks.keda;
+    let pod = &scenario.eks.pod;
     let own_length = keda.triggers.first().map_or(5, |trigger| trigger.queue_length);
     let bounds = with((keda.min_replica_count, keda.max_replica_count), &[(0, 5), (0, 15), (1, 15), (1, 50)]);
     let mut all = Vec::new();
     for (concurrency, size) in sizes(scenario) {
         // Between half of what a pod works on and all that it holds, as `validate` wants it: beyond that, KEDA keeps pods that
         // are half idle, or too few. The scenario's own pair is tried whatever it is.
-        let (works, holds) = (u64::from(concurrency), u64::from(concurrency + pod.prefetch));
+        let works = u64::from(concurrency);
+        let holds = u64::from(concurrency + pod.prefetch);
         let own = concurrency == pod.concurrency;
         let fits = |length: &u64| *length <= holds && length * 2 >= works || own && *length == own_length;
         let lengths = with(own_length, &[works.div_ceil(2), (works * 3).div_ceil(4), works]);
@@ -144,7 +147,8 @@ struct Size {
 /// of a processor, all of it requested (a limit above the request is paid by a neighbour); memory is what the messages need,
 /// where the scenario tells.
 fn sizes(scenario: &Scenario) -> Vec<(u32, Size)> {
-    let (pod, work) = (&scenario.eks.pod, &scenario.work);
+    let pod = &scenario.eks.pod;
+    let work = &scenario.work;
     let mut all = Vec::new();
     for concurrency in with(pod.concurrency, &[1, 5, 10, 20, 50]) {
         let need = BASE_MIB + concurrency * work.memory_mib;
@@ -227,7 +231,8 @@ impl Candidate {
 }
 
 fn lambda(scenario: &Scenario) -> Vec<Candidate> {
-    let (function, mapping) = (&scenario.lambda, &scenario.lambda.mapping);
+    let function = &scenario.lambda;
+    let mapping = &scenario.lambda.mapping;
     let own_batch = (mapping.batch_size, mapping.window.as_secs());
     let mut all = Vec::new();
     for memory in with(function.memory_mb, &[128, 256, 512, 1024, 1769, 3008]) {

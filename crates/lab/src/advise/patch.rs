@@ -90,7 +90,9 @@ pub fn patch(kind: Manifest, file: &str, before: &str, advised: &Scenario, given
 
 /// The settings of a manifest that the search tries.
 fn tried(kind: Manifest, scenario: &Scenario) -> Vec<(&'static str, String)> {
-    let (keda, pod, lambda) = (&scenario.eks.keda, &scenario.eks.pod, &scenario.lambda);
+    let keda = &scenario.eks.keda;
+    let pod = &scenario.eks.pod;
+    let lambda = &scenario.lambda;
     let mapping = &lambda.mapping;
     match kind {
         Manifest::ScaledObject => vec![
@@ -118,7 +120,8 @@ fn tried(kind: Manifest, scenario: &Scenario) -> Vec<(&'static str, String)> {
 
 fn scaled_object(editor: &mut Editor, had: &Scenario, advised: &Scenario) {
     let kind = Some("ScaledObject");
-    let (had, keda) = (&had.eks.keda, &advised.eks.keda);
+    let had = &had.eks.keda;
+    let keda = &advised.eks.keda;
     let mut set = |name, had: u64, to: u64| {
         if had != to {
             editor.set(kind, &[Key("spec"), Key(name)], &to.to_string());
@@ -156,7 +159,8 @@ fn deployment(editor: &mut Editor, container: &str, had: &Scenario, advised: &Sc
         let path = at(&[Key("env"), With("name", "CONCURRENCY"), Key("value")]);
         editor.set(kind, &path, &quoted(advised.eks.pod.concurrency));
     }
-    let (had, pod) = (&had.eks.pod, &advised.eks.pod);
+    let had = &had.eks.pod;
+    let pod = &advised.eks.pod;
     let mut set = |of: &'static str, what: &'static str, value: Option<String>| {
         if let Some(value) = value {
             editor.set(kind, &at(&[Key("resources"), Key(of), Key(what)]), &value);
@@ -179,7 +183,8 @@ fn template(editor: &mut Editor, function: &str, mapping: &[String], had: &Scena
     let properties = [Key("Resources"), Key(function), Key("Properties")];
     let own =
         |rest: &[&'static str]| [&properties[..], &rest.iter().map(|name| Key(name)).collect::<Vec<_>>()].concat();
-    let (had, lambda) = (&had.lambda, &advised.lambda);
+    let had = &had.lambda;
+    let lambda = &advised.lambda;
     if had.memory_mb != lambda.memory_mb {
         let globals = [Key("Globals"), Key("Function"), Key(MEMORY_SIZE)];
         let global = editor.value(None, &own(&[MEMORY_SIZE])).is_none() && editor.value(None, &globals).is_some();
@@ -197,7 +202,8 @@ fn template(editor: &mut Editor, function: &str, mapping: &[String], had: &Scena
     }
     let mapping: Vec<Step> = mapping.iter().map(|key| Key(key)).collect();
     let at = |rest: &[&'static str]| [&mapping[..], &rest.iter().map(|name| Key(name)).collect::<Vec<_>>()].concat();
-    let (had, to) = (&had.mapping, &lambda.mapping);
+    let had = &had.mapping;
+    let to = &lambda.mapping;
     if had.batch_size != to.batch_size {
         editor.set(None, &at(&["BatchSize"]), &to.batch_size.to_string());
     }

@@ -48,7 +48,8 @@ fn squeeze(scenario: &mut Scenario, factor: f64) -> bool {
             return true;
         }
         Load::Recorded { rows, .. } => {
-            let (mut sent, mut thin) = (0_u64, 0_u64);
+            let mut sent = 0_u64;
+            let mut thin = 0_u64;
             let squeezed = rows.iter().map(|row| {
                 sent += row.count;
                 let upto = (sent as f64 / factor).round() as u64;
@@ -73,7 +74,9 @@ impl Thinned {
         let count = |n: u64| (n as f64 * self.factor).round() as u64;
         let more = |n: Option<u64>| n.map(count);
         let longer = |seconds: Option<f64>| seconds.map(|s| s + self.longer.as_secs_f64());
-        let (messages, requests, usage) = (&target.messages, &target.requests, &target.usage);
+        let messages = &target.messages;
+        let requests = &target.requests;
+        let usage = &target.usage;
         let time = |seconds: Option<f64>| seconds.map(|s| s * self.factor);
         Target {
             messages: crate::run::Messages {

@@ -82,7 +82,9 @@ impl Live {
         let address = listener.local_addr()?;
         let terms = Arc::new(terms);
         let for_states = terms.clone();
-        let (for_page, for_events, mut for_end) = (seen.clone(), seen.clone(), seen);
+        let for_page = seen.clone();
+        let for_events = seen.clone();
+        let mut for_end = seen;
         let app = Router::new()
             .route("/", get(move || std::future::ready(page(&for_page, &terms))))
             .route("/events", get(move || std::future::ready(events(for_events.clone(), for_states.clone()))));

@@ -161,7 +161,8 @@ impl<'a> Days<'a> {
         }
         let batch = (self.attempts()? / invocations as f64).max(1.0);
         // Between two sizes of a batch the line grows evenly.
-        let (below, above) = (batch.floor(), batch.ceil());
+        let below = batch.floor();
+        let above = batch.ceil();
         let bytes = |messages: f64| log_bytes(messages as usize) as f64;
         Some(bytes(below) + (bytes(above) - bytes(below)) * (batch - below))
     }

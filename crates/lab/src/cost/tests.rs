@@ -67,7 +67,8 @@ fn cents(usd: f64) -> f64 {
 
 #[test]
 fn a_hundred_million_invocations_of_202_ms_and_512_mb_on_x86_cost_188_33() {
-    let (prices, invocations) = (prices(), 100e6);
+    let prices = prices();
+    let invocations = 100e6;
     let gb_seconds = invocations * 0.202 * 0.5;
     let usd = prices.lambda_x86.of(gb_seconds, false) + prices.lambda_requests.of(invocations, false);
     assert_eq!(cents(usd), 188.33);

@@ -157,7 +157,9 @@ fn oldest(scenario: &Scenario, samples: &[Sample]) -> Vec<Level> {
     let mut coming = scenario.arrivals().peekable();
     let mut ending = scenario.arrivals();
     let first = coming.peek().map_or(0.0, |arrival| arrival.at.as_secs_f64());
-    let (mut came, mut upto, mut sent_at) = (0_u64, 0_u64, 0.0);
+    let mut came = 0_u64;
+    let mut upto = 0_u64;
+    let mut sent_at = 0.0;
     let age = |sample: &Sample| {
         while let Some(arrival) = coming.next_if(|arrival| arrival.at.as_secs_f64() - first <= sample.t) {
             came += arrival.count;
@@ -182,7 +184,9 @@ fn held(aspect: Aspect, metric: &RecordedMetric, began: f64, simulated: &[Level]
     let steps = levels.windows(2).map(|two| two[1].0 - two[0].0);
     let period = steps.min_by(f64::total_cmp).unwrap_or(60.0);
     let whole_run = matches!(aspect, Aspect::Duration);
-    let (mut t, mut observed, mut found) = (Vec::new(), Vec::new(), Vec::new());
+    let mut t = Vec::new();
+    let mut observed = Vec::new();
+    let mut found = Vec::new();
     for (at, value) in levels.into_iter().filter(|(at, _)| *at >= 0.0 && (whole_run || *at <= end)) {
         let width = match &metric.kind {
             Values::Scraped => 0.0,

@@ -63,7 +63,8 @@ fn the_same_question_has_the_same_answer_and_what_is_known_is_told_as_it_comes()
 #[test]
 fn what_is_told_to_stop_decides_by_what_it_has() {
     let scenario = Draft::of_load(Load::Burst, Some(60)).resolved().expect("a good scenario");
-    let (goal, prices) = ("p95<60s".parse().expect("a goal"), prices::read(None).expect("built in"));
+    let goal = "p95<60s".parse().expect("a goal");
+    let prices = prices::read(None).expect("built in");
     let stop = AtomicBool::new(false);
     let stopped_at = |at: fn(&Reached) -> bool| {
         stop.store(false, Ordering::Relaxed);

@@ -128,7 +128,8 @@ impl DeployedBooks {
     pub(super) fn close(&self, drained: bool, left: u64, in_host_concurrency: u32) -> Target {
         let origin = self.origin();
         let since = |at: u64| Duration::from_millis(at.saturating_sub(origin));
-        let (mut first_done, mut unexplained) = (HashMap::new(), BTreeMap::<&str, u64>::new());
+        let mut first_done = HashMap::new();
+        let mut unexplained = BTreeMap::<&str, u64>::new();
         for attempt in self.attempts.values() {
             if matches!(attempt.outcome.as_str(), "done" | "duplicate") {
                 let (_, at) = first_done.entry(&attempt.id).or_insert((attempt.sent, attempt.finished));

@@ -69,7 +69,8 @@ pub(super) async fn fill(
     warnings: &mut Vec<String>,
 ) {
     let name = question.target;
-    let (until, mut before) = (Instant::now() + patience.most, None);
+    let until = Instant::now() + patience.most;
+    let mut before = None;
     loop {
         let told = match ask(question, account).await {
             Ok(told) => told,
@@ -79,7 +80,8 @@ pub(super) async fn fill(
             return told.fill(target, question, warnings);
         }
         if Instant::now() + patience.look_every > until {
-            let (deleted, done) = (told.deleted, target.messages.done);
+            let deleted = told.deleted;
+            let done = target.messages.done;
             return warnings.push(format!(
                 "{name}: CloudWatch was not read: after {} s it had counted {deleted} deletes of {done} messages, \
                  {} invocations and {} lines of the log about them",
@@ -120,7 +122,8 @@ async fn metrics(question: &Question, account: &Account) -> Result<CloudWatchFig
         queries.push(metric("errors", "AWS/Lambda", "Errors", "Sum", function));
     }
     // Whole minutes, since that is what is counted.
-    let (from, to) = (question.from / 60_000 * 60, question.to.div_ceil(60_000) * 60);
+    let from = question.from / 60_000 * 60;
+    let to = question.to.div_ceil(60_000) * 60;
     let request = json!({ "StartTime": from, "EndTime": to, "MetricDataQueries": queries });
     let headers = [
         ("x-amz-target", "GraniteServiceVersion20100801.GetMetricData"),
@@ -152,7 +155,8 @@ async fn metrics(question: &Question, account: &Account) -> Result<CloudWatchFig
 }
 
 async fn billed(function: &str, question: &Question, account: &Account) -> Result<Billed, String> {
-    let (mut billed, mut next) = (Billed::default(), Value::Null);
+    let mut billed = Billed::default();
+    let mut next = Value::Null;
     for _ in 0..MAX_PAGES {
         let mut request = json!({
             "logGroupName": format!("/aws/lambda/{function}"),

@@ -61,7 +61,8 @@ impl ClusterAccess {
             .map_err(|error| format!("kubectl cannot be run ({error}): install it"))?;
         let told = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            let (namespace, name) = (&self.namespace, &self.deployment);
+            let namespace = &self.namespace;
+            let name = &self.deployment;
             return Err(format!("Deployment {namespace}/{name} (--eks-deployment): {}", told.trim()));
         }
         Ok(())
@@ -71,7 +72,8 @@ impl ClusterAccess {
     pub fn watch(&self) -> Watch {
         let seen = Arc::new(Mutex::new(ClusterHistory::default()));
         let watching = ClusterWatch::ALL.map(|source| {
-            let (cluster, seen) = (self.clone(), seen.clone());
+            let cluster = self.clone();
+            let seen = seen.clone();
             AbortOnDropHandle::new(tokio::spawn(async move { cluster.follow(source, &seen).await }))
         });
         Watch { _watching: watching, seen }

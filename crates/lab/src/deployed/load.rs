@@ -89,7 +89,9 @@ pub(super) async fn send(
     accepted: &AtomicU64,
     halt: &CancellationToken,
 ) -> Option<String> {
-    let (began, mut next, mut refused) = (Instant::now(), 0_u64, Refused::default());
+    let began = Instant::now();
+    let mut next = 0_u64;
+    let mut refused = Refused::default();
     let mut at_once = (MAX_BYTES / scenario.body_bytes.max(1)).clamp(1, AT_ONCE);
     for arrival in scenario.arrivals() {
         let _ = halt.run_until_cancelled(sleep_until(began + arrival.at)).await;

@@ -156,7 +156,8 @@ async fn run_terraform(path: &Path) -> Result<String, OutputsError> {
 
 /// The texts of these elements, wherever they stand, in their order.
 fn elements(xml: &str, wanted: &[&'static str]) -> Vec<(&'static str, String)> {
-    let (mut document, mut found) = (Document::new(xml), Vec::new());
+    let mut document = Document::new(xml);
+    let mut found = Vec::new();
     while let Some(element) = document.next_start_element() {
         let Some(name) = wanted.iter().find(|name| element.local() == **name) else { continue };
         if let Ok(text) = try_data(&mut document.scoped_to(element)) {

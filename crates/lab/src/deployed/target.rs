@@ -67,8 +67,12 @@ impl Deployed {
         let mut sending = pin!(send(scenario, &self.way, &sent, &halt));
         let mut looking = pin!(sleep(Duration::ZERO));
         let mut reading = pin!(self.read());
-        let (mut stopped, mut limit) = (pin!(stop.clone()), pin!(sleep_until(began + scenario.limit)));
-        let (mut all_sent, mut quiet_since, mut drained, mut heard) = (false, None, false, Instant::now());
+        let mut stopped = pin!(stop.clone());
+        let mut limit = pin!(sleep_until(began + scenario.limit));
+        let mut all_sent = false;
+        let mut quiet_since = None;
+        let mut drained = false;
+        let mut heard = Instant::now();
         loop {
             tokio::select! {
                 refused = &mut sending, if !all_sent => {
@@ -126,8 +130,9 @@ impl Deployed {
             floor(watch, stop, began + scenario.limit).await;
         }
         let in_host = self.target.in_host_concurrency(scenario);
-        let (mut target, origin, end) =
-            (books.close(drained, left.unwrap_or(books.left()), in_host), books.origin(), millis());
+        let mut target = books.close(drained, left.unwrap_or(books.left()), in_host);
+        let origin = books.origin();
+        let end = millis();
         if let Some(watch) = &self.watch {
             watch.fill(&mut target, origin, end, warnings);
         }
@@ -136,7 +141,8 @@ impl Deployed {
 
     fn progress(&self, scenario: &Scenario, books: &DeployedBooks, began: Instant) -> DeployedProgress {
         let (done, rejected) = books.tally();
-        let (sent, capacity) = (books.sent, books.capacity(millis()));
+        let sent = books.sent;
+        let capacity = books.capacity(millis());
         DeployedProgress {
             target: self.target,
             messages: scenario.messages,

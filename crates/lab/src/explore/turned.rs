@@ -161,8 +161,10 @@ impl Beginning {
     /// # Errors
     /// Every setting that cannot be.
     pub fn turned(&self, values: &Positions) -> Result<Turned, Vec<WrongSetting>> {
-        let (mut scenario, mut prices) = (Root::of(&self.draft.scenario), Root::of(&self.prices));
-        let (mut mistakes, mut hidden) = (Vec::new(), Vec::new());
+        let mut scenario = Root::of(&self.draft.scenario);
+        let mut prices = Root::of(&self.prices);
+        let mut mistakes = Vec::new();
+        let mut hidden = Vec::new();
         let unknown = values.keys().filter(|path| !KNOBS.iter().any(|knob| knob.path == *path));
         mistakes
             .extend(unknown.map(|path| WrongSetting { path: path.clone(), what: "there is no such knob".to_owned() }));

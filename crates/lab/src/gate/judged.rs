@@ -106,7 +106,8 @@ impl Judged {
         if self.after.meets || !self.refused.iter().all(|refusal| matches!(refusal, Refusal::Cost { .. })) {
             return None;
         }
-        let (what, now) = (self.target.title(), self.after.told(goal));
+        let what = self.target.title();
+        let now = self.after.told(goal);
         Some(format!("{}, {what}: {goal} is missed now as before: {now}", self.scenario))
     }
 }
@@ -166,7 +167,8 @@ pub(super) fn judged(pair: &Pair, demand: &Demand) -> Judged {
 
 /// What a target comes to, and the first seed's run of it.
 fn looked_at(scenario: &Scenario, kind: TargetKind, demand: &Demand) -> (Achieved, Target) {
-    let (mut figures, mut bills) = (Vec::new(), Vec::new());
+    let mut figures = Vec::new();
+    let mut bills = Vec::new();
     let mut first = None;
     let mut failure = None;
     let never = AtomicBool::new(false);
@@ -187,7 +189,8 @@ fn looked_at(scenario: &Scenario, kind: TargetKind, demand: &Demand) -> (Achieve
     let whole = |values: &[f64]| {
         (failure.is_none() && values.len() as u64 == demand.seeds.max(1)).then(|| Interval::of(values))
     };
-    let (seconds, usd) = (whole(&figures), whole(&bills));
+    let seconds = whole(&figures);
+    let usd = whole(&bills);
     let achieved = Achieved {
         meets: seconds.is_some_and(|figure| figure.high <= demand.goal.within.as_secs_f64()),
         seconds,
@@ -225,7 +228,8 @@ fn refused(before: Option<&Achieved>, after: &Achieved, demand: &Demand) -> Vec<
 
 /// Where two runs with the same luck begin to decide otherwise.
 fn parting(before: &Target, after: &Target) -> Option<Parting> {
-    let (mut old, mut new) = (before.changes(), after.changes());
+    let mut old = before.changes();
+    let mut new = after.changes();
     loop {
         let same =
             |a: &Decision, b: &Decision| (a.t, a.from, a.to, a.by, a.reason) == (b.t, b.from, b.to, b.by, b.reason);

@@ -30,7 +30,8 @@ const NO_BEARING: &[&str] = &[
 
 /// Reads the worker's Deployment of the documents: of several the one with its settings, or else the first.
 pub(super) fn read(documents: &[Node], scenario: &mut Scenario, given: &Given, reader: &mut Reader) {
-    let (found, maps) = (objects(documents, &["Deployment"]), objects(documents, &["ConfigMap"]));
+    let found = objects(documents, &["Deployment"]);
+    let maps = objects(documents, &["ConfigMap"]);
     let Some(document) = found.iter().find(|document| is_worker(document, &maps)).or(found.first()) else {
         return reader.mistake_in_all("there is no object of kind Deployment in it");
     };
@@ -137,7 +138,8 @@ fn taken<'a>(containers: &'a [Node], maps: &[&Node], given: &Given) -> Option<&'
 
 /// The name of the container that is read of these documents.
 pub(super) fn container_of(documents: &[Node], given: &Given) -> Option<String> {
-    let (found, maps) = (objects(documents, &["Deployment"]), objects(documents, &["ConfigMap"]));
+    let found = objects(documents, &["Deployment"]);
+    let maps = objects(documents, &["ConfigMap"]);
     let document = found.iter().find(|document| is_worker(document, &maps)).or(found.first())?;
     taken(containers(pod_of(document)?), &maps, given).map(name_of)
 }
@@ -201,7 +203,8 @@ fn read_resources(line: u64, fields: &mut Fields, pod: &mut Pod, reader: &mut Re
         }
         read
     };
-    let (vcpus, bytes) = ("vCPUs, such as 1 or 250m", "bytes, such as 256Mi");
+    let vcpus = "vCPUs, such as 1 or 250m";
+    let bytes = "bytes, such as 256Mi";
     let cpu = (read("requests", "cpu", vcpus), read("limits", "cpu", vcpus));
     let memory = (read("requests", "memory", bytes), read("limits", "memory", bytes));
     let mib = |bytes: f64| (bytes / 1_048_576.0).ceil() as u32;
@@ -245,7 +248,8 @@ fn add_requests(container: &Node, pod: &mut Pod, reader: &mut Reader) {
         }
         read
     };
-    let (cpu, memory) = (asked("cpu"), asked("memory"));
+    let cpu = asked("cpu");
+    let memory = asked("memory");
     if let Some(cpu) = cpu {
         pod.cpu_request += cpu;
     }

@@ -362,7 +362,8 @@ fn entry_of(text: &str, parent: &Node, node: &Node) -> Option<Range<usize>> {
 
 /// The length of a mapping or list in flow style, to its closing bracket.
 fn closed(text: &str) -> Option<usize> {
-    let (mut depth, mut quote) = (0, None);
+    let mut depth = 0;
+    let mut quote = None;
     for (at, c) in text.char_indices() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,

@@ -15,7 +15,8 @@ pub(super) struct Variable {
 
 /// The variables of a container by their names, and the ConfigMaps that are not at hand, each with its line.
 pub(super) fn environment(container: &Node, maps: &[&Node]) -> (BTreeMap<String, Variable>, Vec<(u64, String)>) {
-    let (mut variables, mut missing) = (BTreeMap::<String, Variable>::new(), Vec::new());
+    let mut variables = BTreeMap::<String, Variable>::new();
+    let mut missing = Vec::new();
     let named = |name: &str| maps.iter().find(|map| map.at(&["metadata", "name"]).and_then(Node::text) == Some(name));
     for source in container.get("envFrom").map(Node::elements).unwrap_or_default() {
         let Some(name) = source.at(&["configMapRef", "name"]).and_then(Node::text) else {
@@ -54,7 +55,8 @@ pub(super) fn environment(container: &Node, maps: &[&Node]) -> (BTreeMap<String,
 
 /// `$(NAME)` of variables before this one; others stay, and `$$(NAME)` is the text itself.
 fn expanded(text: &str, variables: &BTreeMap<String, Variable>) -> String {
-    let (mut out, mut rest) = (String::new(), text);
+    let mut out = String::new();
+    let mut rest = text;
     while let Some((before, after)) = rest.split_once("$(") {
         let literal = before.strip_suffix('$');
         out.push_str(literal.unwrap_or(before));

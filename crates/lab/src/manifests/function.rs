@@ -112,7 +112,8 @@ pub(super) fn read(
     }
     if function.managed.is_none() && !(128..=10_240).contains(&function.memory_mb) {
         let line = own.line_of(MEMORY_SIZE).or_else(|| globals?.line_of(MEMORY_SIZE)).unwrap_or(own.line);
-        let (path, memory) = (invoked.name, function.memory_mb);
+        let path = invoked.name;
+        let memory = function.memory_mb;
         reader.mistake(
             line,
             format_args!("{path}.{MEMORY_SIZE}: {memory} is refused: write a whole number from 128 to 10240"),
@@ -197,7 +198,8 @@ fn read_managed(mut config: Fields, managed: &mut Managed, memory_mb: u32, reade
 }
 
 fn read_mapping(invoked: &InvokedFunction, function: &mut Function, reader: &mut Reader) {
-    let (path, new) = (invoked.path(), &mut function.mapping);
+    let path = invoked.path();
+    let new = &mut function.mapping;
     let mut fields: Fields = reader.fields(invoked.mapping, &path);
     fields.number(reader, "BatchSize", &mut new.batch_size);
     fields.seconds(reader, "MaximumBatchingWindowInSeconds", &mut new.window);
@@ -226,7 +228,8 @@ fn read_mapping(invoked: &InvokedFunction, function: &mut Function, reader: &mut
 
 /// What Lambda refuses of the parts together, or runs otherwise than it looks.
 fn check(invoked: &InvokedFunction, own: &Node, function: &Function, reader: &mut Reader) {
-    let (path, mapping) = (invoked.path(), &function.mapping);
+    let path = invoked.path();
+    let mapping = &function.mapping;
     let line = |field: &str| invoked.mapping.line_of(field).unwrap_or(invoked.mapping.line);
     for (field, what) in mapping.mistakes() {
         reader.mistake(line(field), format_args!("{path}.{field}: {what}"));
@@ -244,7 +247,8 @@ fn check(invoked: &InvokedFunction, own: &Node, function: &Function, reader: &mu
     }
     if let Some(queue) = function.queue.as_ref().filter(|queue| queue.visibility < function.timeout) {
         let default = if queue.visibility_line.is_none() { ", SQS's default," } else { "" };
-        let (visibility, timeout) = (queue.visibility.as_secs(), function.timeout.as_secs());
+        let visibility = queue.visibility.as_secs();
+        let timeout = function.timeout.as_secs();
         reader.mistake(
             queue.visibility_line.unwrap_or(queue.line),
             format_args!(

@@ -187,7 +187,9 @@ impl Resolver<'_> {
 
     /// Replaces `${Name}` where its value is known; `${!Name}` is the text `${Name}`.
     fn substitute(&self, line: u64, text: &str, variables: &[(String, Node)]) -> Node {
-        let (mut out, mut why, mut rest) = (String::new(), Vec::new(), text);
+        let mut out = String::new();
+        let mut why = Vec::new();
+        let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             out.push_str(before);
             let Some((name, after)) = after.split_once('}') else {
@@ -262,7 +264,8 @@ impl Resolver<'_> {
         match function {
             "Equals" => {
                 let [a, b] = arguments else { return Err(vec!["Fn::Equals takes two values".to_owned()]) };
-                let (a, b) = (self.resolve(a), self.resolve(b));
+                let a = self.resolve(a);
+                let b = self.resolve(b);
                 let why: Vec<String> = [&a, &b].into_iter().flatten().flat_map(why_of).collect();
                 let symbol = |node: &Option<Node>| node.as_ref().and_then(Node::symbol).map(str::to_owned);
                 match symbol(&a).zip(symbol(&b)) {

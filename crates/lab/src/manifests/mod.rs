@@ -145,7 +145,8 @@ pub fn holds(kind: Manifest, file: &str, text: &str) -> Result<bool, DocumentErr
 /// The file is no YAML.
 pub fn refused(file: &str, text: &str, given: &Given) -> Result<Vec<Remark>, DocumentError> {
     let documents = Node::documents(file, text)?;
-    let (mut reader, mut read) = (Reader::new(file), Scenario::default());
+    let mut reader = Reader::new(file);
+    let mut read = Scenario::default();
     for object in objects(&documents, &scaled_object::KINDS) {
         if scaled_object::is_on_queue(object) {
             scaled_object::read_one(object, &documents, &mut read, &Given::default(), &mut reader);

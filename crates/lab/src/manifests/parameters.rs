@@ -69,10 +69,12 @@ fn refusal<'a>(declared: &'a Node, value: &str, is_number: bool, is_list: bool) 
         (None, None) => "a number".to_owned(),
     };
     if is_number {
-        let (least, most) = (number("MinValue"), number("MaxValue"));
+        let least = number("MinValue");
+        let most = number("MaxValue");
         return Ok((!value.parse().is_ok_and(|value| within(least, most, value))).then(|| bounds(least, most)));
     }
-    let (least, most) = (number("MinLength"), number("MaxLength"));
+    let least = number("MinLength");
+    let most = number("MaxLength");
     if !is_list && !within(least, most, value.chars().count() as f64) {
         return Ok(Some(format!("{} characters", bounds(least, most))));
     }

@@ -196,7 +196,8 @@ fn read_strategy(fields: &mut Fields, reader: &mut Reader) -> Strategy {
 
 /// The triggers on one queue, and whether others were left out.
 fn triggers(spec: &mut Fields, reader: &mut Reader) -> (Vec<keda::Trigger>, bool) {
-    let (mut triggers, mut left_out) = (Vec::new(), false);
+    let mut triggers = Vec::new();
+    let mut left_out = false;
     let mut queue: Option<String> = None;
     for (n, node) in spec.take("triggers").map(Node::elements).unwrap_or_default().iter().enumerate() {
         let path = format!("spec.triggers[{n}]");

@@ -136,9 +136,15 @@ mod tests {
     #[test]
     fn what_is_modelled_is_told_to_the_processes_too() {
         let text = || "x".to_owned();
-        let (endpoint, queue_url, queue_arn, dlq_url, journal_url) = (text(), text(), text(), text(), text());
+        let endpoint = text();
+        let queue_url = text();
+        let queue_arn = text();
+        let dlq_url = text();
+        let journal_url = text();
         let at = Address { endpoint, queue_url, queue_arn, dlq_url, journal_url };
-        let (bin_dir, folder, clock) = (PathBuf::new(), PathBuf::new(), Clock::new(1.0));
+        let bin_dir = PathBuf::new();
+        let folder = PathBuf::new();
+        let clock = Clock::new(1.0);
         let place = Place { bin_dir, folder, keep_logs: false, clock, service: None };
         let names = |variables: Vec<(String, String)>| variables.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         let scenario = Scenario::default();

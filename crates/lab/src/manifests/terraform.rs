@@ -93,7 +93,8 @@ impl Terraform {
     }
 
     fn queue(&self, resource: &Resource, allowed: &[Resource]) -> Queue {
-        let (at, values) = (resource.address, resource.values);
+        let at = resource.address;
+        let values = resource.values;
         let seconds = |field: &str, default: Duration| values[field].as_u64().map_or(default, Duration::from_secs);
         let redrive = resource.document("redrive_policy").unwrap_or_default();
         let url = resource.text("url");
@@ -120,7 +121,9 @@ impl Terraform {
     /// The queue that a planned queue's redrive policy refers to, by its address. In a module's configuration addresses
     /// begin at the module.
     fn planned_dead_letter(&self, at: &str) -> Option<String> {
-        let (mut module, mut inside, mut path) = (&self.shown["configuration"]["root_module"], at, String::new());
+        let mut module = &self.shown["configuration"]["root_module"];
+        let mut inside = at;
+        let mut path = String::new();
         while let Some((called, rest)) = inside.strip_prefix("module.").and_then(|rest| rest.split_once('.')) {
             // `module.NAME[0]` is a call of NAME.
             let name = called.split('[').next().unwrap_or(called);

@@ -175,7 +175,8 @@ impl MappingShared {
 
     /// Receives until the batch is full, its window has passed, or, without a window, something came.
     async fn gather(&self) -> Vec<Received> {
-        let (clock, settings) = (&self.source.clock, &self.source.settings);
+        let clock = &self.source.clock;
+        let settings = &self.source.settings;
         let size = settings.batch_size as usize;
         let mut batch = self.receive(size, WAIT_SECS).await;
         if batch.is_empty() || settings.window.is_zero() {

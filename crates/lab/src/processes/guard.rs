@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn the_shell_kills_the_children_that_are_left_and_no_others() {
         let sleeper = || Command::new("sleep").arg("60").spawn().expect("sleep starts");
-        let (mut left, mut released) = (sleeper(), sleeper());
+        let mut left = sleeper();
+        let mut released = sleeper();
         let mut guard = start().expect("a shell starts");
         for line in [format!("+ {}", released.id()), format!("+ {}", left.id()), format!("- {}", released.id())] {
             writeln!(guard.pipe, "{line}").expect("the shell reads");

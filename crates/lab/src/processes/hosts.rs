@@ -57,7 +57,8 @@ type Variables = Vec<(String, String)>;
 /// # Errors
 /// When the service's own variables contradict those of the run.
 pub fn pod(scenario: &Scenario, at: &Address, place: &Place) -> Result<PodTemplate, ServiceError> {
-    let (eks, pod) = (&scenario.eks, &scenario.eks.pod);
+    let eks = &scenario.eks;
+    let pod = &scenario.eks.pod;
     let mut variables = common(at, place, pod.wait_time);
     let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
     let millis = |scenario: Duration| millis(scenario, place.clock.speed());

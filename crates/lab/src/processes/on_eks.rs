@@ -61,7 +61,8 @@ pub async fn run(scenario: &Scenario, place: &Place, stage: &Stage<'_>) -> Resul
     let (drained, mut warnings) = stage.play(scene, load, meanwhile, capacity).await;
 
     let at = timeline.now();
-    let (left, replicas) = (queues.counts(), pods.replicas());
+    let left = queues.counts();
+    let replicas = pods.replicas();
     timeline.finish(at, left, replicas);
     timeline.was_late(pods.late(timeline.origin()));
     let lived = pods.pod_time(place.clock.now()).saturating_sub(before);

@@ -49,7 +49,8 @@ pub struct Life {
 impl Life {
     /// Lives until it is deleted, and tells what happens.
     pub async fn live(self, note: impl Fn(PodChange)) {
-        let (template, clock) = (&self.template, &self.clock);
+        let template = &self.template;
+        let clock = &self.clock;
         let mut back_off = CrashBackOff::default();
         let mut start_at = clock.now() + template.start_delay(self.uid).saturating_sub(self.head_start);
         let mut ended: Option<Duration> = None;
@@ -74,7 +75,8 @@ impl Life {
 
     /// Runs the container until it ends by itself (`Some`, in words) or the pod is deleted (`None`).
     async fn run(&self, note: &impl Fn(PodChange)) -> Option<String> {
-        let (template, clock) = (&self.template, &self.clock);
+        let template = &self.template;
+        let clock = &self.clock;
         let file = |kind| template.folder.join(format!("{}-{:016x}.{kind}", template.name, self.uid));
         let addresses = Addresses { http: file("addr"), admin: file("admin") };
         for file in [&addresses.http, &addresses.admin] {

@@ -78,7 +78,9 @@ struct ReplicaPod {
 impl Deployment {
     /// A Deployment of no pods yet.
     pub fn new(template: PodTemplate, clock: Clock) -> Arc<Self> {
-        let (template, tasks, changed) = (Arc::new(template), TaskTracker::new(), watch::Sender::new(()));
+        let template = Arc::new(template);
+        let tasks = TaskTracker::new();
+        let changed = watch::Sender::new(());
         Arc::new(Self { template, clock, state: Mutex::default(), tasks, changed })
     }
 
@@ -100,7 +102,8 @@ impl Deployment {
             // A UID is chance; here it is drawn from the number, so that a run can be repeated.
             let uid = mix(state.created);
             let delete = CancellationToken::new();
-            let (template, head_start) = (self.template.clone(), state.start_took);
+            let template = self.template.clone();
+            let head_start = state.start_took;
             let life = Life { template, clock: self.clock, uid, head_start, delete: delete.clone() };
             let weak = Arc::downgrade(self);
             let task = self.tasks.spawn(async move {

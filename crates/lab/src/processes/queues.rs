@@ -32,7 +32,8 @@ impl Queues {
     /// When no port can be bound, or the scenario's attributes are none that SQS would take.
     pub async fn start(scenario: &Scenario, visibility: Duration, clock: Clock) -> Result<Self, LocalError> {
         let suffix = if scenario.queue.fifo { ".fifo" } else { "" };
-        let (name, dlq) = (format!("twinscale{suffix}"), format!("twinscale-dlq{suffix}"));
+        let name = format!("twinscale{suffix}");
+        let dlq = format!("twinscale-dlq{suffix}");
         let source = match scenario.service {
             Some(_) => OutcomeSource::Journal,
             None => OutcomeSource::Luck(scenario.work.clone()),
@@ -64,7 +65,8 @@ impl Queues {
                 ("RedrivePolicy", &redrive.to_string()),
             ],
         )?;
-        let (endpoint, queue_arn) = (server.endpoint(), server.arn(&name));
+        let endpoint = server.endpoint();
+        let queue_arn = server.arn(&name);
         let address = Address { endpoint, queue_url, queue_arn, dlq_url, journal_url };
         Ok(Self { server, name, address, ledger })
     }
@@ -109,7 +111,8 @@ impl Queues {
 
 /// As many bodies as one SendMessageBatch takes: ten, and 1 MiB.
 fn batches(bodies: &[String]) -> Vec<&[String]> {
-    let (mut batches, mut rest) = (Vec::new(), bodies);
+    let mut batches = Vec::new();
+    let mut rest = bodies;
     while !rest.is_empty() {
         let mut bytes = 0;
         let fit = rest.iter().take(10).take_while(|body| {

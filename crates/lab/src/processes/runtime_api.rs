@@ -220,7 +220,8 @@ async fn route(shared: Arc<RuntimeShared>, request: Request<Incoming>) -> Result
 /// An X-Ray trace header: a new root for each invocation, not sampled.
 fn trace_id(epoch_secs: u64) -> String {
     let chance = Uuid::new_v4().as_u128();
-    let (root, parent) = (chance >> 32, (chance as u64) ^ epoch_secs);
+    let root = chance >> 32;
+    let parent = (chance as u64) ^ epoch_secs;
     format!("Root=1-{epoch_secs:08x}-{root:024x};Parent={parent:016x};Sampled=0")
 }
 

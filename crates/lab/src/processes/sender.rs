@@ -27,7 +27,8 @@ pub enum Way<'a> {
 
 /// Sends the whole load, each arrival at its time, and returns what went wrong.
 pub async fn send(scenario: &Scenario, way: &Way<'_>, timeline: &Timeline) -> Vec<String> {
-    let (mut next, mut warnings) = (0, Vec::new());
+    let mut next = 0;
+    let mut warnings = Vec::new();
     for arrival in scenario.arrivals() {
         timeline.sleep_until(arrival.at).await;
         let numbers: Vec<u64> = (next..next + arrival.count).collect();

@@ -103,9 +103,12 @@ impl<'a> Stage<'a> {
             (false, vec![format!("{target} was told to stop after {seconds:.1} s: this is what it had done by then")])
         };
         let mut tell = tokio::time::interval(TELL_EVERY);
-        let (mut samples, mut decisions) = (0, 0);
+        let mut samples = 0;
+        let mut decisions = 0;
         let mut tell_now = || {
-            let (messages, tally, now) = (scenario.messages, *ledger.follow().borrow(), timeline.now());
+            let messages = scenario.messages;
+            let tally = *ledger.follow().borrow();
+            let now = timeline.now();
             let told = timeline.told();
             let new = (told.samples[samples..].to_vec(), told.decisions[decisions..].to_vec());
             (samples, decisions) = (told.samples.len(), told.decisions.len());

@@ -37,7 +37,8 @@ pub fn target(ledger: &Ledger, timeline: &Timeline, ending: Ending) -> (Target, 
     let first_send = closed.first_send.map(on_timeline).unwrap_or_default();
     let since_first_send = |at: Duration| at.saturating_sub(first_send).as_secs_f64();
     let last_delete = closed.last_delete.map(on_timeline).filter(|_| ending.drained);
-    let (mut samples, mut decisions) = (told.samples.clone(), told.decisions.clone());
+    let mut samples = told.samples.clone();
+    let mut decisions = told.decisions.clone();
     samples.extend(ending.tail.samples);
     decisions.extend(ending.tail.decisions);
     let any_done = closed.messages.done > 0;

@@ -12,7 +12,8 @@ pub fn text(found: &BreakEven) -> String {
         "messages/s", "EKS, month", "Lambda, month", "EKS ← cheaper → Lambda"
     );
     for point in &found.curve {
-        let (eks, lambda) = (range(&point.eks_usd), range(&point.lambda_usd));
+        let eks = range(&point.eks_usd);
+        let lambda = range(&point.lambda_usd);
         let _ = writeln!(out, "{:>11}  {eks:>30}  {lambda:>30}  {}", rate(point.rate), bar(point));
     }
     let _ = writeln!(out, "\n{}", verdict(found));

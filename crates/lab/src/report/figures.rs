@@ -154,7 +154,8 @@ fn measured(run: &Run) -> Vec<Figure> {
     type Row = (&'static str, fn(&Target) -> Option<Amount>);
     let rows: &[Row] = &[
         ("messages done", |t| {
-            let (done, sent) = (t.messages.done, t.messages.sent);
+            let done = t.messages.done;
+            let sent = t.messages.sent;
             Some(Amount { number: done as f64, text: format!("{} of {}", count(done), count(sent)) })
         }),
         ("lost", |t| Amount::count(t.messages.lost)),

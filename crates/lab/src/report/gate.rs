@@ -98,7 +98,8 @@ fn bill(achieved: &Achieved) -> String {
 }
 
 fn capacity(judged: &Judged, achieved: &Achieved) -> String {
-    let (peak, changes) = (count(achieved.peak_capacity.into()), count(achieved.changes));
+    let peak = count(achieved.peak_capacity.into());
+    let changes = count(achieved.changes);
     format!("{peak} {} at most, {changes} changes", judged.target.units())
 }
 

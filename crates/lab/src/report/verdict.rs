@@ -169,7 +169,8 @@ fn drained(a: &Side, b: &Side) -> String {
 }
 
 fn ended(side: &Side) -> String {
-    let (name, messages) = (side.name, &side.target.messages);
+    let name = side.name;
+    let messages = &side.target.messages;
     let all = count(messages.sent);
     match side.target.drain_seconds {
         Some(drain) if messages.done == messages.sent => {
@@ -218,7 +219,9 @@ fn tail(a: &Side, b: &Side) -> String {
     let Some((x, y)) = a.target.latency_seconds.zip(b.target.latency_seconds) else {
         return [a, b].map(tail_of).into_iter().find(|told| !told.is_empty()).unwrap_or_default();
     };
-    let (x_text, y_text, all) = (seconds(x.p95), seconds(y.p95), of_a_hundred(&[a, b]));
+    let x_text = seconds(x.p95);
+    let y_text = seconds(y.p95);
+    let all = of_a_hundred(&[a, b]);
     format!("{all}, 95 were done within {x_text} on {} and within {y_text} on {}.", a.name, b.name)
 }
 
@@ -264,7 +267,8 @@ fn capacity(side: &Side) -> String {
         1 => "each with one message at a time".to_owned(),
         n => format!("each with up to {n} messages at once"),
     };
-    let (peak, units) = (count(side.target.peak_capacity.into()), side.kind.units());
+    let peak = count(side.target.peak_capacity.into());
+    let units = side.kind.units();
     format!("{} peaked at {peak} {units}, {at_once}.", side.name)
 }
 

@@ -112,7 +112,8 @@ fn dead_letters_told(work: &Work, max_receives: u32, sent: u64) -> u64 {
 }
 
 fn cause(scenario: &Scenario, kind: TargetKind) -> Option<Cause> {
-    let (work, lambda) = (&scenario.work, &scenario.lambda);
+    let work = &scenario.work;
+    let lambda = &scenario.lambda;
     let least = work.cpu + shortest(&work.wait);
     match kind {
         TargetKind::Lambda if scenario.service.is_none() && least > lambda.timeout => {

@@ -161,7 +161,8 @@ fn mapping(scenario: &Scenario) -> EventSource {
 
 /// All the hosts that a target may have, and what bounds them.
 fn highest(scenario: &Scenario, kind: TargetKind) -> (Bound, Throughput) {
-    let (wait, cpu) = (scenario.work.wait.mean().as_secs_f64(), scenario.work.cpu.as_secs_f64());
+    let wait = scenario.work.wait.mean().as_secs_f64();
+    let cpu = scenario.work.cpu.as_secs_f64();
     // Messages that compute share the host's processors, and each has one at most.
     let slot = |at_once: u32, vcpu: f64| (wait + cpu / vcpu.min(1.0)).max(cpu * f64::from(at_once) / vcpu);
     match kind {

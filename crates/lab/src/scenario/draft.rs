@@ -126,7 +126,8 @@ fn long_enough(scenario: &Scenario) -> Duration {
 impl Scenario {
     /// How long the slower target takes for all the work with all of its capacity.
     fn work_seconds(&self) -> f64 {
-        let (wait, cpu) = (self.work.wait.mean().as_secs_f64(), self.work.cpu.as_secs_f64());
+        let wait = self.work.wait.mean().as_secs_f64();
+        let cpu = self.work.cpu.as_secs_f64();
         let pod = &self.eks.pod;
         let pods = match &self.eks.job {
             Some(job) => f64::from(job.max_replica_count.unwrap_or(100)),

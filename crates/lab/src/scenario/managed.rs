@@ -59,7 +59,8 @@ impl Managed {
             mistakes.push(("max_environments", format!("{}: write 1 to 15000", self.max_environments)));
         }
         if self.min_environments > self.max_environments {
-            let (min, max) = (self.min_environments, self.max_environments);
+            let min = self.min_environments;
+            let max = self.max_environments;
             mistakes.push(("min_environments", format!("{min} is above max_environments {max}")));
         }
         if self.environments_per_instance == 0 {

@@ -66,7 +66,8 @@ impl SimulatedEks {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let pod = scenario.eks.pod.clone();
         let job = scenario.eks.job.as_ref();
-        let (floor, phases) = (scenario.eks.floor(), scenario.phases());
+        let floor = scenario.eks.floor();
+        let phases = scenario.phases();
         let kind = Kind {
             work: Work { cpu_limit: pod.cpu_limit, seed: scenario.seed, ..scenario.work.clone() },
             settings: pod,
@@ -163,7 +164,9 @@ impl SimulatedEks {
                 Some(_) => active().filter(|(_, other)| other.node == pod.node).count() as u32,
                 None => 1,
             };
-            let (uid, ready, created) = (uid_of(index), pod.ready_at, pod.born);
+            let uid = uid_of(index);
+            let ready = pod.ready_at;
+            let created = pod.born;
             Candidate { uid, phase, ready, siblings, restarts: 0, created }
         };
         active().map(candidate).collect()

@@ -201,7 +201,8 @@ impl Environments {
         let seen = Observation { queue: None, replicas: fleet.peak, ready: fleet.ready };
         let decision = fleet.policy.tick(stage.now, &seen);
         fleet.peak = 0;
-        let (existing, to) = (fleet.ready + fleet.coming - fleet.unwanted, decision.to);
+        let existing = fleet.ready + fleet.coming - fleet.unwanted;
+        let to = decision.to;
         stage.decided(decision);
         for _ in existing..to {
             if fleet.unwanted > 0 {
@@ -214,7 +215,8 @@ impl Environments {
             stage.agenda.plan(stage.now + start, Event::EnvironmentReady);
         }
         let surplus = existing.saturating_sub(to);
-        let (from_ready, from_coming) = (surplus.min(fleet.ready), surplus.saturating_sub(fleet.ready));
+        let from_ready = surplus.min(fleet.ready);
+        let from_coming = surplus.saturating_sub(fleet.ready);
         fleet.ready -= from_ready;
         fleet.unwanted += from_coming;
         stage.agenda.plan(fleet.policy.due(), Event::Environments);

@@ -282,7 +282,9 @@ impl SimulatedLambda {
         self.ends.resize(places, Slot { free_at: Duration::ZERO, computes_until: Duration::ZERO });
         let mut groups: Vec<(u32, Duration)> = Vec::new();
         let mut blocked: Vec<u32> = Vec::new();
-        let (mut took, mut cut, mut thrown) = (Duration::ZERO, false, None);
+        let mut took = Duration::ZERO;
+        let mut cut = false;
+        let mut thrown = None;
         for message in &mut held {
             if blocked.contains(&message.group) {
                 // Behind a message of its group that did not finish: never begun, and given back.
@@ -417,7 +419,8 @@ impl SimulatedLambda {
         if self.mapping.pollers().is_none() {
             return Duration::ZERO;
         }
-        let (polls, bytes) = (messages.div_ceil(10) as u64, messages as u64 * self.body_bytes);
+        let polls = messages.div_ceil(10) as u64;
+        let bytes = messages as u64 * self.body_bytes;
         let least = Duration::from_secs(polls).max(Duration::from_micros(bytes * 10));
         least.saturating_sub(took)
     }

@@ -106,7 +106,8 @@ impl<'a> VirtualTime<'a> {
             self.queue.send(self.now, Send { id: number, payload: group, group: name, ..Send::default() });
         }
         self.books.sent(self.now, arrival.count);
-        let (whole, rest) = (arrival.count / 10, (arrival.count % 10) as usize);
+        let whole = arrival.count / 10;
+        let rest = (arrival.count % 10) as usize;
         let last = if rest > 0 { billed(rest, self.body_bytes) } else { 0 };
         self.books.requests.send += whole * billed(10, self.body_bytes) + last;
         self.plan_arrival();

@@ -94,7 +94,8 @@ pub(super) struct Findings(Vec<Finding>);
 impl Findings {
     /// Something was found: where, what is wrong and happens, and what to write.
     pub(super) fn add(&mut self, rule: Rule, place: Place, what: impl Into<String>, fix: impl Into<String>) {
-        let (what, fix) = (what.into(), Some(fix.into()));
+        let what = what.into();
+        let fix = Some(fix.into());
         self.0.push(Finding { severity: rule.severity(), rule, place, what, fix });
     }
 
@@ -109,7 +110,8 @@ impl Findings {
     pub(super) fn refused(&mut self, mistake: &Remark) {
         let line = Some(mistake.line).filter(|line| *line > 0);
         let place = Place { file: mistake.file.clone(), line, at: String::new() };
-        let (rule, what) = (Rule::Refused, mistake.what.clone());
+        let rule = Rule::Refused;
+        let what = mistake.what.clone();
         self.0.push(Finding { severity: rule.severity(), rule, place, what, fix: None });
     }
 

@@ -142,7 +142,8 @@ mod tests {
             serde_json::from_str(&print(&[finding("a b.yaml", Some(7)), finding("/c", None)], FindingsFormat::Sarif))
                 .expect("JSON");
         let run = &log["runs"][0];
-        let (first, second) = (&run["results"][0], &run["results"][1]);
+        let first = &run["results"][0];
+        let second = &run["results"][1];
         let index = first["ruleIndex"].as_u64().expect("an index") as usize;
         assert_eq!(run["tool"]["driver"]["rules"][index]["id"], first["ruleId"]);
         let physical = &first["locations"][0]["physicalLocation"];

@@ -154,7 +154,8 @@ fn check_keda_account(shown: &Terraform, findings: &mut Findings) {
             .filter(|action| action.as_str().is_some_and(|action| action.starts_with("sqs:")))
             .collect();
         let counts_only = !actions.is_empty() && actions.iter().all(|action| action == "sqs:GetQueueAttributes");
-        let (namespace, account) = (association.text("namespace"), association.text("service_account"));
+        let namespace = association.text("namespace");
+        let account = association.text("service_account");
         if counts_only && (namespace, account) != (Some(KEDA_NAMESPACE), Some(KEDA_ACCOUNT)) {
             findings.add(
                 Rule::KedaAccount,

@@ -164,7 +164,8 @@ fn check_scaler(pod: &Pod, scaler: &Object, worker: &WorkerConfig, findings: &mu
         );
     }
     let length = number(&metadata["queueLength"]).unwrap_or(5);
-    let (works, holds) = (worker.concurrency as u64, (worker.concurrency + worker.prefetch.unwrap_or_default()) as u64);
+    let works = worker.concurrency as u64;
+    let holds = (worker.concurrency + worker.prefetch.unwrap_or_default()) as u64;
     if length > holds || length * 2 < works {
         findings.add(
             Rule::QueueLength,

@@ -60,7 +60,8 @@ fn check_target(scaler: &Object, cluster: &Cluster, findings: &mut Findings) {
     let what = match of_name.first() {
         None => format!("there is no Deployment {}: nothing would be scaled", target.name),
         Some(first) if !of_name.iter().any(|deployment| deployment.namespace() == target.namespace) => {
-            let (own, theirs) = (target.namespace.unwrap_or("none"), first.namespace().unwrap_or("none"));
+            let own = target.namespace.unwrap_or("none");
+            let theirs = first.namespace().unwrap_or("none");
             format!("it is in the namespace {own}, and Deployment/{} in {theirs}: nothing would be scaled", target.name)
         }
         Some(_) => return,

@@ -132,7 +132,8 @@ fn check_same(in_terraform: &[PlacedQueue], in_template: &[PlacedQueue], finding
     let (Some(eks), Some(lambda)) = (consumed(in_terraform), consumed(in_template)) else { return };
     let fix = "write the same for both, in deploy/settings.yaml";
     if eks.visibility != lambda.visibility {
-        let (its, theirs) = (lambda.visibility.as_secs(), eks.visibility.as_secs());
+        let its = lambda.visibility.as_secs();
+        let theirs = eks.visibility.as_secs();
         let what = format!("visibility timeout: {its} s here, {theirs} s in {}", eks.name);
         findings.add(Rule::Twins, lambda.place.clone(), what, fix);
     }

@@ -165,7 +165,8 @@ fn handler_times_of_one_run_drive_another() {
         let run: twinscale_lab::run::Run = serde_json::from_slice(&output.stdout).expect("a run");
         run.targets.get(TargetKind::Eks).and_then(|target| target.drain_seconds).expect("it drained")
     };
-    let (first, second) = (drain(&measured), drain(&driven));
+    let first = drain(&measured);
+    let second = drain(&driven);
     assert!((second / first - 1.0).abs() < 0.1, "{first} s as measured, {second} s driven by it");
 }
 

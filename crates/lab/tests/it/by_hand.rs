@@ -44,7 +44,8 @@ const EVEN: &str = "messages = 86400\nlimit = '26h'\nload = { shape = 'steady', 
 
 #[test]
 fn an_even_day_on_fargate_and_on_lambda() {
-    let (run, prices) = (run(EVEN), prices::read(None).expect("built in"));
+    let run = run(EVEN);
+    let prices = prices::read(None).expect("built in");
     let eks = billed(&run, TargetKind::Eks, &prices);
     // 0.25 vCPU; 64 MiB and Fargate's own 256 MiB are sold as half a GB.
     is(&eks, "Fargate vCPU", 2.0 * HOURS * 0.25 * FARGATE_VCPU_HOUR);
@@ -75,7 +76,8 @@ fn a_burst_a_day_in_full_batches() {
     let burst = "messages = 10000\nwork = { wait = '1s' }\nlambda.init = '0s'\nlambda.memory_mb = 1024\n\
                  lambda.in_host_concurrency = 10\n\
                  lambda.mapping = { BatchSize = 10, ReportBatchItemFailures = true }\n";
-    let (run, prices) = (run(burst), prices::read(None).expect("built in"));
+    let run = run(burst);
+    let prices = prices::read(None).expect("built in");
     let lambda = billed(&run, TargetKind::Lambda, &prices);
     // A thousand batches of ten, each a second long: one request in ten messages to send, to receive and to delete.
     let batches = 30.0 * 1000.0;

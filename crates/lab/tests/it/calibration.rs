@@ -95,7 +95,8 @@ impl Kind {
             Self::UsdOf100Million => {
                 let prices = prices::read(None).expect("built in");
                 let times = 100e6 / target.messages.done as f64;
-                let (gb, invocations) = (target.usage.gb_seconds.unwrap_or(0.0), target.usage.invocations.unwrap_or(0));
+                let gb = target.usage.gb_seconds.unwrap_or(0.0);
+                let invocations = target.usage.invocations.unwrap_or(0);
                 prices.lambda_x86.of(gb * times, false) + prices.lambda_requests.of(invocations as f64 * times, false)
             }
         }

@@ -214,7 +214,8 @@ fn value(scenario: &Value, at: &str) -> String {
 /// What is wrong with how a command that simulates reads a case.
 fn simulated(command: &str, flag: &str, case: &Case) -> Vec<String> {
     let output = run(command, flag, case);
-    let (error, code) = (text(&output.stderr), output.status.code());
+    let error = text(&output.stderr);
+    let code = output.status.code();
     let mut wrong = Vec::new();
     let mut must = |holds: bool, what: String| {
         if !holds {
@@ -254,7 +255,9 @@ fn simulated(command: &str, flag: &str, case: &Case) -> Vec<String> {
 /// What is wrong with what `validate` finds in a case.
 fn validated(flag: &str, case: &Case) -> Vec<String> {
     let output = run("validate", flag, case);
-    let (out, error, code) = (text(&output.stdout), text(&output.stderr), output.status.code());
+    let out = text(&output.stdout);
+    let error = text(&output.stderr);
+    let code = output.status.code();
     let mut wrong = Vec::new();
     let mut must = |holds: bool, what: String| {
         if !holds {
@@ -353,7 +356,8 @@ fn advice_of_two_kinds_is_written_into_one_file() {
     let first = run(&["--write", "--template", &template]);
     let second = run(&["--template", &template]);
     for target in [0, 1] {
-        let (advised, written) = (&first["targets"][target]["best"], &second["targets"][target]["now"]);
+        let advised = &first["targets"][target]["best"];
+        let written = &second["targets"][target]["now"];
         assert_eq!([&advised["usd"], &advised["seconds"]], [&written["usd"], &written["seconds"]], "{advised}");
     }
     let changed: Vec<&str> =

@@ -380,7 +380,8 @@ fn the_example_workflow_gives_the_action_what_it_takes() {
         let text = std::fs::read_to_string(Path::new(ROOT).join(path)).expect(path);
         twinscale_lab::manifests::documents(path, &text).expect("YAML").remove(0)
     };
-    let (action, workflow) = (read("action.yml"), read("docs/examples/gate.yml"));
+    let action = read("action.yml");
+    let workflow = read("docs/examples/gate.yml");
     let steps = workflow["jobs"]["gate"]["steps"].as_array().expect("steps");
     let used = steps.iter().find(|step| step["uses"].as_str().is_some_and(|uses| uses.starts_with("twinscale/")));
     let given = used.expect("the action is used")["with"].as_object().expect("inputs");

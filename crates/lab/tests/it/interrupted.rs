@@ -42,7 +42,8 @@ fn ctrl_c_keeps_what_there_is_and_says_what_was_left_out() {
         (&compare, "report.html", "was told to stop before"),
     ] {
         let output = interrupted(&[args, day].concat());
-        let (said, error) = (text(&output.stdout), text(&output.stderr));
+        let said = text(&output.stdout);
+        let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{args:?}: {said}{error}");
         assert!(error.contains("told to stop: what there is follows"), "{args:?}: {error}");
         assert!(said.contains(told), "{args:?}: {said}");

@@ -83,7 +83,8 @@ fn decisions_are_those_of_real_keda_and_the_real_hpa_at_the_same_second() {
     assert!(!traces.is_empty());
     for trace in &traces {
         let end = end(trace);
-        let (real, ours) = (recorded(trace), changes(&simulated(trace), end.ended));
+        let real = recorded(trace);
+        let ours = changes(&simulated(trace), end.ended);
         let earliest = if end.keda.is_some() { -1.0 } else { -0.1 };
         let near = |(real, ours): (&Change, &Change)| {
             (earliest..=1.1).contains(&(real.0 - ours.0))
@@ -123,7 +124,8 @@ fn the_phases_are_drawn_by_the_seed_and_those_that_are_given_stay() {
         target.decisions.iter().find(|decision| decision.by == twinscale_scaling::Scaler::Hpa.into()).expect("a sync").t
     };
     let drawn: Vec<f64> = (0..20).map(|seed| first(seed, None)).collect();
-    let (least, most) = (drawn.iter().copied().fold(f64::MAX, f64::min), drawn.iter().copied().fold(0.0, f64::max));
+    let least = drawn.iter().copied().fold(f64::MAX, f64::min);
+    let most = drawn.iter().copied().fold(0.0, f64::max);
     assert!(least < 3.0 && (12.0..15.1).contains(&most), "over the whole period: {drawn:?}");
     assert!((0..20).all(|seed| (first(seed, Some(Duration::from_secs(7))) - 7.0).abs() < 1e-9));
 }
@@ -131,7 +133,8 @@ fn the_phases_are_drawn_by_the_seed_and_those_that_are_given_stay() {
 /// Of each trace: its name, how many changes it has, and the largest difference in seconds and in replicas.
 pub fn differences() -> Vec<(String, usize, f64, i64)> {
     let one = |trace: PathBuf| {
-        let (real, ours) = (recorded(&trace), changes(&simulated(&trace), end(&trace).ended));
+        let real = recorded(&trace);
+        let ours = changes(&simulated(&trace), end(&trace).ended);
         let pairs = || real.iter().zip(&ours);
         let seconds = pairs().map(|(real, ours)| (real.0 - ours.0).abs()).fold(0.0, f64::max);
         let replicas = pairs().map(|(real, ours)| (real.2 - ours.2).abs()).max().unwrap_or(0);

@@ -222,7 +222,8 @@ mod properties {
                 if fails == 0 {
                     mapping.failed(false);
                 }
-                let (now, before) = (mapping.due(), mapping.limit());
+                let now = mapping.due();
+                let before = mapping.limit();
                 let decision = mapping.tick(now, &seen(visible, before * share.min(100) / 100));
                 prop_assert_eq!(decision.from, before);
                 prop_assert!(decision.to <= mapping.maximum());
@@ -230,7 +231,7 @@ mod properties {
                 let wakes = before < first && decision.to == first;
                 prop_assert!(decision.to <= before + step || wakes, "{} after {}", decision.to, before);
                 if settings.provisioned.is_some() {
-                    prop_assert!(decision.to >= first && decision.to % 10 == 0);
+                    prop_assert!(decision.to >= first && decision.to.is_multiple_of(10));
                 }
             }
         }

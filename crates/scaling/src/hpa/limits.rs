@@ -116,7 +116,8 @@ struct Change<'a> {
 impl Change<'_> {
     fn up_limit(&self, rules: &Rules) -> u32 {
         let proposals = up_policies(rules).iter().map(|policy| {
-            let (start, value) = (self.at_start(policy.period), i64::from(policy.value));
+            let start = self.at_start(policy.period);
+            let value = i64::from(policy.value);
             match policy.unit {
                 Unit::Pods => start + value,
                 Unit::Percent => (start as f64 * (1.0 + value as f64 / 100.0)).ceil() as i64,
@@ -127,7 +128,8 @@ impl Change<'_> {
 
     fn down_limit(&self, rules: &Rules) -> u32 {
         let proposals = down_policies(rules).iter().map(|policy| {
-            let (start, value) = (self.at_start(policy.period), i64::from(policy.value));
+            let start = self.at_start(policy.period);
+            let value = i64::from(policy.value);
             match policy.unit {
                 Unit::Pods => start - value,
                 Unit::Percent => (start as f64 * (1.0 - value as f64 / 100.0)) as i64,

@@ -323,7 +323,8 @@ fn fallbacks_value_is_divided_by_the_ready_replicas_and_fails_without_any() {
         let mut keda = made(settings, 3);
         let seen = |_: &Keda| Observation { queue: None, replicas: 3, ready };
         for _ in 0..2 {
-            let (now, seen) = (keda.due(), seen(&keda));
+            let now = keda.due();
+            let seen = seen(&keda);
             keda.tick(now, &seen);
         }
         // 5 x 6 / ready, as a ratio to 5, x ready.

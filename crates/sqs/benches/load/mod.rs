@@ -39,7 +39,8 @@ pub fn rate(messages: usize, began: Instant) -> f64 {
 /// Sends so many messages.
 pub async fn send(target: &Target, messages: usize) {
     let mut connections = JoinSet::new();
-    let (address, url) = (target.address, &target.url);
+    let address = target.address;
+    let url = &target.url;
     let body = match target.protocol {
         Protocol::Json => {
             let entries: Vec<String> =
@@ -55,7 +56,8 @@ pub async fn send(target: &Target, messages: usize) {
     };
     let batches = messages.div_ceil(BATCH);
     for nth in 0..CONNECTIONS {
-        let (request, share) = (request(target, "SendMessageBatch", &body), (batches + nth) / CONNECTIONS);
+        let request = request(target, "SendMessageBatch", &body);
+        let share = (batches + nth) / CONNECTIONS;
         connections.spawn(async move {
             let mut client = Client::connect(address).await;
             for _ in 0..share {
@@ -71,7 +73,8 @@ pub async fn send(target: &Target, messages: usize) {
 pub async fn drain(target: &Target, rounds: usize) -> (usize, Vec<u8>, Vec<u8>) {
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let (address, url) = (target.address, &target.url);
+        let address = target.address;
+        let url = &target.url;
         let receive = match target.protocol {
             Protocol::Json => format!(r#"{{"QueueUrl":"{url}","MaxNumberOfMessages":{BATCH}}}"#),
             Protocol::Query => format!("{}&MaxNumberOfMessages={BATCH}", form("ReceiveMessage", url)),
@@ -80,7 +83,10 @@ pub async fn drain(target: &Target, rounds: usize) -> (usize, Vec<u8>, Vec<u8>) 
         let target = target.clone();
         connections.spawn(async move {
             let mut client = Client::connect(address).await;
-            let (mut got, mut received, mut deleted, mut body) = (0, Vec::new(), Vec::new(), String::new());
+            let mut got = 0;
+            let mut received = Vec::new();
+            let mut deleted = Vec::new();
+            let mut body = String::new();
             for _ in 0..rounds {
                 client.ask(&receive).await;
                 let count = delete_body(&mut body, &target, client.body());

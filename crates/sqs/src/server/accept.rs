@@ -32,7 +32,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_is_out_of_descriptors_tries_about_once_a_second_and_serves_once_there_are_some() {
         const EMFILE: i32 = 24;
-        let (began, mut attempts) = (tokio::time::Instant::now(), 0);
+        let began = tokio::time::Instant::now();
+        let mut attempts = 0;
         next(|| {
             attempts += 1;
             let none = began.elapsed() < Duration::from_secs(60);

@@ -128,7 +128,8 @@ impl Content {
 /// The MD5 of attributes: each, by name, as length and bytes of name, type and value, with a byte for the kind of value
 /// (SQS developer guide, "Calculating the MD5 message digest for message attributes").
 pub(super) fn attributes_md5<'a>(attributes: impl Iterator<Item = (&'a String, &'a Attribute)>) -> Option<Hex> {
-    let (mut md5, mut any) = (Md5::new(), false);
+    let mut md5 = Md5::new();
+    let mut any = false;
     let field = |md5: &mut Md5, bytes: &[u8]| {
         md5.update((bytes.len() as u32).to_be_bytes());
         md5.update(bytes);

@@ -69,7 +69,8 @@ fn many(call: &Call<'_>, bill: Bill, act: Act) -> Result<Vec<u8>, Error> {
     let results: Vec<_> = call.state.with(&hosted, |inner, now| {
         entries.iter().map(|entry| call.spared().and_then(|()| act(call, &hosted, inner, now, entry))).collect()
     });
-    let (mut successful, mut failed) = (Vec::with_capacity(entries.len()), Vec::new());
+    let mut successful = Vec::with_capacity(entries.len());
+    let mut failed = Vec::new();
     for (entry, result) in entries.iter().zip(results) {
         match result {
             Ok(()) => successful.push(Done { id: entry.id() }),

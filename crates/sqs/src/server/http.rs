@@ -220,7 +220,8 @@ pub(super) fn request_id() -> Uuid {
 /// Answers one HTTP request.
 pub(super) async fn serve(http: Arc<Http>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
     let (head, body) = request.into_parts();
-    let (protocol, id) = (Protocol::of(&head), request_id());
+    let protocol = Protocol::of(&head);
+    let id = request_id();
     let (result, cut) = match answer(&http, &head, body, protocol, id).await {
         Ok((answer, cut)) => (Ok(answer), cut),
         Err(error) => (Err(error), false),
@@ -282,7 +283,8 @@ struct BodyMemory<'a> {
 impl BodyMemory<'_> {
     /// Reads a body to its end. One that comes in one piece, as most do, is not copied.
     async fn read(&mut self, mut body: Incoming) -> Result<Bytes, Error> {
-        let (mut first, mut all) = (Bytes::new(), Vec::new());
+        let mut first = Bytes::new();
+        let mut all = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Error::new(Code::Serialization, "the request was cut off"))?;
             let Ok(data) = frame.into_data() else { continue };

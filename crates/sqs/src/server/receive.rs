@@ -131,7 +131,8 @@ pub(super) async fn take(state: &State, hosted: &Hosted, poll: &Poll<'_>) -> Res
         return Ok(out);
     }
     let mut deadline = pin!(state.clock.sleep_until(until));
-    let (mut waiting, mut over) = (None, false);
+    let mut waiting = None;
+    let mut over = false;
     loop {
         let mut woken = pin!(hosted.arrived.notified());
         woken.as_mut().enable();

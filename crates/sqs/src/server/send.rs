@@ -90,7 +90,9 @@ pub(super) fn send_batch(call: &Call<'_>) -> Result<Vec<u8>, Error> {
     if settings.queue.fifo {
         entries.iter().try_for_each(|entry| named(&settings, entry))?;
     }
-    let (mut good, mut failed, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut good = Vec::new();
+    let mut failed = Vec::new();
+    let mut bytes = 0;
     for entry in entries {
         let id = entry.id().to_owned();
         let size = entry.message_body.as_ref().map_or(0, |body| body.0.len());

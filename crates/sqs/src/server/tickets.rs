@@ -53,7 +53,9 @@ impl Tickets {
             return None;
         }
         let word = |at: usize| u64::from_str_radix(&receipt[at..at + 16], 16).ok();
-        let (bits, of, sum) = (word(0)?, word(16)?, word(32)?);
+        let bits = word(0)?;
+        let of = word(16)?;
+        let sum = word(32)?;
         (of == queue && sum == self.sum(queue, bits)).then(|| Handle::from_bits(bits))
     }
 
@@ -73,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_receipt_is_known_to_its_own_queue_and_server_alone() {
-        let (tickets, handle) = (Tickets::new(7), Handle::from_bits(5 << 32 | 9));
+        let tickets = Tickets::new(7);
+        let handle = Handle::from_bits(5 << 32 | 9);
         let receipt = tickets.receipt(3, handle);
         assert_eq!(tickets.handle(3, &receipt), Some(handle));
         assert_eq!(tickets.handle(4, &receipt), None);

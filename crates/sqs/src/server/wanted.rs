@@ -48,7 +48,9 @@ impl WantedQueue {
         if name.is_empty() {
             return Err(NoQueue::Nameless);
         }
-        let (mut attributes, mut dlq, mut max_receive_count) = (BTreeMap::new(), None, None);
+        let mut attributes = BTreeMap::new();
+        let mut dlq = None;
+        let mut max_receive_count = None;
         for (key, value) in settings {
             let before = match key.as_str() {
                 "dlq" => dlq.replace(value),

@@ -70,7 +70,8 @@ async fn queues_of_one_name_in_two_regions_are_two() {
 
 #[tokio::test]
 async fn one_region_is_that_of_every_request_and_the_account_is_in_arns_and_urls() {
-    let (regions, account) = (Regions::One("eu-central-1".to_owned()), "123456789012".to_owned());
+    let regions = Regions::One("eu-central-1".to_owned());
+    let account = "123456789012".to_owned();
     let server = super::server_with(Options { regions, account, ..Options::default() }).await;
     let url = server.create_queue("orders", &[]).expect("a new queue");
     assert!(url.ends_with("/123456789012/orders"), "{url}");

@@ -40,7 +40,8 @@ async fn a_cut_answer_has_done_its_work_and_is_no_answer() {
 #[tokio::test]
 async fn half_of_a_batch_fails_entry_by_entry() {
     let (server, url) = broken("SendMessageBatch", 0.5, FaultKind::Partial).await;
-    let (mut good, mut bad) = (0, 0);
+    let mut good = 0;
+    let mut bad = 0;
     for _ in 0..20 {
         let entries = (0..10).map(|i| {
             SendMessageBatchRequestEntry::builder().id(i.to_string()).message_body("x").build().expect("complete")

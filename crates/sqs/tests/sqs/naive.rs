@@ -104,7 +104,9 @@ impl Naive {
     }
 
     pub fn counts(&self) -> Counts {
-        let (mut visible, mut in_flight, mut delayed) = (0, 0, 0);
+        let mut visible = 0;
+        let mut in_flight = 0;
+        let mut delayed = 0;
         for entry in &self.entries {
             match (entry.hidden_until, entry.handle) {
                 (None, _) => visible += 1,
@@ -133,7 +135,8 @@ impl Naive {
             (self.attributes.in_flight_limit - self.counts().in_flight.min(self.attributes.in_flight_limit)) as usize;
         let max = max.min(room);
         let dead: Vec<u64> = self.departed(left, most);
-        let (mut taken, mut group) = (Vec::new(), None);
+        let mut taken = Vec::new();
+        let mut group = None;
         for received in brought {
             let id = received.message.id;
             let entry = self.entry(id).unwrap_or_else(|| panic!("{id} is not in the queue")).clone();
@@ -156,7 +159,8 @@ impl Naive {
             assert!(left.is_none(), "{left:?} was not brought, though there was room");
         }
         for received in brought {
-            let (now, handle) = (self.now, received.handle);
+            let now = self.now;
+            let handle = received.handle;
             assert!(self.given.insert(handle, received.message.id).is_none(), "a handle was given twice");
             let entry = self.entry_mut(received.message.id);
             (entry.receives, entry.received_at, entry.handle) = (entry.receives + 1, now, Some(handle));
@@ -205,7 +209,8 @@ impl Naive {
     pub fn delete(&mut self, handle: Handle) -> Result<Option<u64>, HandleError> {
         let id = *self.given.get(&handle).ok_or(HandleError::Invalid)?;
         let Some(entry) = self.entry(id) else { return Ok(None) };
-        let (is_last, hidden) = (entry.handle == Some(handle), entry.hidden_until.is_some());
+        let is_last = entry.handle == Some(handle);
+        let hidden = entry.hidden_until.is_some();
         match (is_last, hidden, self.attributes.fifo) {
             (true, true, _) | (true, false, false) => {
                 self.entries.retain(|entry| entry.id != id);

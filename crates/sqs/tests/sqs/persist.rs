@@ -250,9 +250,9 @@ async fn same(servers: [&SqsServer; 2], action: &str, body: &Value) -> Value {
         Err(error) => json!(error.to_string()),
     };
     let [one, other] = servers;
-    let (answer, expected) = (answer(one).await, answer(other).await);
-    assert_eq!(answer, expected, "{action} {body}");
-    answer
+    let of_one = answer(one).await;
+    assert_eq!(of_one, answer(other).await, "{action} {body}");
+    of_one
 }
 
 /// Does a history on a server that is restarted in it, and on one that is not: they answer the same, handles included.

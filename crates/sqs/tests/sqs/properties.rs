@@ -85,7 +85,8 @@ const fn secs(secs: u64) -> Duration {
 
 impl Both {
     fn new(attributes: Attributes) -> Self {
-        let (queue, naive) = (Queue::new(attributes.clone()), Naive::new(attributes.clone()));
+        let queue = Queue::new(attributes.clone());
+        let naive = Naive::new(attributes.clone());
         Self { attributes, queue, naive, now: Duration::ZERO, next: 1 }
     }
 
@@ -142,10 +143,12 @@ impl Both {
     }
 
     fn admit(&mut self, group: u8, receives: u32) {
-        let (id, group) = (self.next, self.group(group));
+        let id = self.next;
+        let group = self.group(group);
         self.next += 1;
         self.naive.admit(id, group.as_deref(), receives);
-        let (sent_at, received_at) = (self.now, Some(self.now));
+        let sent_at = self.now;
+        let received_at = Some(self.now);
         let receives_before = 0;
         let message = Message {
             id,
@@ -268,7 +271,8 @@ fn what_has_expired_before_an_extended_message_comes_back() {
 fn an_expired_and_a_superseded_handle_change_the_visibility_and_that_of_a_deleted_message_does_not() {
     let mut queue = Queue::new(Attributes::default());
     queue.send(secs(0), Send { id: 1, payload: (), ..Send::default() });
-    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let mut first = Vec::new();
+    let mut second = Vec::new();
     queue.receive(secs(0), 1, Some(secs(1)), &mut first).expect("under the limit");
     let changed = queue.change_visibility(secs(2), first[0].handle, secs(2)).map(|message| message.id);
     assert_eq!(changed, Ok(1));

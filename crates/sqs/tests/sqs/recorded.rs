@@ -569,7 +569,8 @@ fn permissions() -> Vec<Row> {
             }],
         })
     };
-    let (one, two) = ("arn:aws:iam::111111111111:root", "arn:aws:iam::668614515564:root");
+    let one = "arn:aws:iam::111111111111:root";
+    let two = "arn:aws:iam::668614515564:root";
     let seven: Vec<_> = [
         "SendMessage",
         "ReceiveMessage",
@@ -693,7 +694,8 @@ fn moves() -> Vec<Row> {
 #[tokio::test(start_paused = true)]
 async fn the_answers_are_those_that_aws_gave() {
     let rows = [handles(), attributes(), sends(), receives(), permissions(), moves()].into_iter().flatten();
-    let (mut checked, mut wrong) = (0, Vec::new());
+    let mut checked = 0;
+    let mut wrong = Vec::new();
     for row in rows {
         checked += 1;
         if let Err(difference) = check(&row).await {

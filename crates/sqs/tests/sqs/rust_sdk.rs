@@ -7,7 +7,8 @@ use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, Queu
 #[tokio::test]
 async fn a_message_comes_back_with_its_attributes() {
     let server = super::server().await;
-    let (client, url) = (super::client(&server), server.create_queue(&super::name(), &[]).expect("a new queue"));
+    let client = super::client(&server);
+    let url = server.create_queue(&super::name(), &[]).expect("a new queue");
     let text = MessageAttributeValue::builder().data_type("String").string_value("v").build().expect("complete");
     let sent = client.send_message().queue_url(&url).message_body("hé 🚀").message_attributes("a", text.clone());
     let sent = sent.send().await.expect("sent");
@@ -32,7 +33,8 @@ async fn a_message_comes_back_with_its_attributes() {
 async fn the_trace_header_of_a_send_is_the_messages() {
     const TRACE: &str = "Root=1-3152b799-8954dae64eda91bc9a23a7e8;Parent=7fa8c0f79203be72;Sampled=1";
     let server = super::server().await;
-    let (client, url) = (super::client(&server), server.create_queue(&super::name(), &[]).expect("a new queue"));
+    let client = super::client(&server);
+    let url = server.create_queue(&super::name(), &[]).expect("a new queue");
     let send = client.send_message().queue_url(&url).message_body("test").customize();
     let send = send.mutate_request(|request| drop(request.headers_mut().insert("X-Amzn-Trace-Id", TRACE)));
     send.send().await.expect("sent");

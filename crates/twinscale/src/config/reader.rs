@@ -22,7 +22,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn wrong(&mut self, variable: &str, value: &str, advice: &str) {
-        let (variable, value, advice) = (variable.to_owned(), Some(value.to_owned()), advice.to_owned());
+        let variable = variable.to_owned();
+        let value = Some(value.to_owned());
+        let advice = advice.to_owned();
         self.errors.push(ConfigError { variable, value, advice });
     }
 

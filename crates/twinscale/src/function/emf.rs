@@ -64,7 +64,8 @@ impl Seen {
         let counters = self.metrics.counters();
         let mut metrics: Vec<_> = counters.iter().map(|(name, _, count)| (*name, "Count", json!(count))).collect();
         metrics.push((IN_FLIGHT, "Count", json!(self.metrics.in_flight.get())));
-        let (mut handled, mut ages) = (self.handler_seconds.chunks(MAX_VALUES), self.ages_at_start.chunks(MAX_VALUES));
+        let mut handled = self.handler_seconds.chunks(MAX_VALUES);
+        let mut ages = self.ages_at_start.chunks(MAX_VALUES);
         let mut lines = Vec::new();
         loop {
             metrics.extend(handled.next().map(|values| (HANDLER_SECONDS, "Seconds", json!(values))));
@@ -135,7 +136,8 @@ mod tests {
         seen.ended(&message, Times { started: None, ..times }, "late");
         let lines = seen.lines("f", Duration::from_secs(7));
         assert_eq!(lines.len(), 2);
-        let (first, second) = (&lines[0], &lines[1]);
+        let first = &lines[0];
+        let second = &lines[1];
         assert_eq!((&first["twinscale_messages_done_total"], &first["FunctionName"]), (&json!(101), &json!("f")));
         assert_eq!(first["twinscale_messages_late_total"], 1);
         assert_eq!(first["_aws"]["Timestamp"], 7000);

@@ -90,7 +90,8 @@ fn message(id: String, from: SqsMessage) -> Message {
         let millis = system.get(name)?.parse().ok()?;
         UNIX_EPOCH.checked_add(Duration::from_millis(millis))
     };
-    let (sent_at, first_received_at) = (time("SentTimestamp"), time("ApproximateFirstReceiveTimestamp"));
+    let sent_at = time("SentTimestamp");
+    let first_received_at = time("ApproximateFirstReceiveTimestamp");
     let receive_count = system.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
     let mut here = Here::default();
     here.received_at = first_received_at.filter(|_| receive_count == 1);

@@ -39,7 +39,9 @@ impl<'a> Open<'a> {
 /// its group with it, so that they come again in order; a failed record whose group cannot be read takes all after it.
 pub fn failures(batch: &Batch, open: &Open) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
-    let (mut named, mut failed_groups, mut all_failed) = (HashSet::new(), HashSet::new(), false);
+    let mut named = HashSet::new();
+    let mut failed_groups = HashSet::new();
+    let mut all_failed = false;
     for record in &batch.records {
         let group = record.group.as_deref();
         let after_failure = batch.is_fifo() && (all_failed || group.is_some_and(|group| failed_groups.contains(group)));

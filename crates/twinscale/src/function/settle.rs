@@ -86,7 +86,8 @@ impl FunctionSettler {
             source: (self.sources.clone(), source_arn),
         };
         let mut started: HashMap<Key, SystemTime> = HashMap::new();
-        let (mut turn, mut all_ended) = (Vec::new(), None);
+        let mut turn = Vec::new();
+        let mut all_ended = None;
         loop {
             let due = hand.settling.next().map(|due| hand.began + due);
             let give_up = all_ended.map(|at: Instant| at + SETTLE_WITHIN);
@@ -133,7 +134,8 @@ impl FunctionSettler {
 
 impl UnsettledBatch<'_> {
     fn ended(&mut self, message: Arc<Message>, verdict: Verdict, go_on: Option<GoOn>, open: &mut Open<'_>) {
-        let (mut reason, key) = (String::new(), message.here.key);
+        let mut reason = String::new();
+        let key = message.here.key;
         let wish = match verdict {
             Verdict::Handled(Outcome::Done) | Verdict::Duplicate => return open.finish(&message.id),
             Verdict::Handled(Outcome::Reject { reason: why }) => {
@@ -180,7 +182,8 @@ impl UnsettledBatch<'_> {
                         let Some(held) = self.held.get_mut(&key) else { continue };
                         held.go_on = None;
                         let message = held.message.clone();
-                        let (wish, now) = (self.again(&message, None), self.began.elapsed());
+                        let wish = self.again(&message, None);
+                        let now = self.began.elapsed();
                         self.settling.wish(key, wish, now);
                     }
                     Fate::Lost => lost += u64::from(self.held.remove(&key).is_some()),

@@ -61,9 +61,11 @@ impl Sources {
 
     /// Asks for the `maxReceiveCount` of this queue when it is first needed.
     pub(super) fn max_receives(self: &Arc<Self>, arn: Option<&str>) -> MaxReceives {
-        let (sources, arn) = (self.clone(), arn.map(str::to_owned));
+        let sources = self.clone();
+        let arn = arn.map(str::to_owned);
         MaxReceives(Arc::new(move || {
-            let (sources, arn) = (sources.clone(), arn.clone());
+            let sources = sources.clone();
+            let arn = arn.clone();
             Box::pin(async move {
                 let asking = async { sources.source(arn.as_deref()).await?.max_receives().await };
                 match timeout(POLICY_WITHIN, asking).await {

@@ -82,7 +82,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_asked_stays_until_others_wait() {
-        let (connection, places) = (Connection::new(), Semaphore::new(1));
+        let connection = Connection::new();
+        let places = Semaphore::new(1);
         connection.asked();
         connection.answered();
         assert!(timeout(HOUR, connection.gives_way(&places)).await.is_err());

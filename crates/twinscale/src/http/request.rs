@@ -159,7 +159,8 @@ impl<'de> DeserializeSeed<'de> for OneBody<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        let (index, limit) = (self.0.taken.len(), self.0.limit);
+        let index = self.0.taken.len();
+        let limit = self.0.limit;
         let raw = <&RawValue as serde::Deserialize>::deserialize(from)?;
         let wrong = match serde_json::from_str::<String>(raw.get()) {
             _ if index == limit => format!("bodies has more than {limit} entries: write at most {limit} (SEND_LIMIT)"),

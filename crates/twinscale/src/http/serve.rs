@@ -53,7 +53,8 @@ pub async fn bind(addr: SocketAddr, addr_file: Option<&Path>) -> io::Result<Boun
 impl Bound {
     /// Serves until `stop`, then lets requests under way finish, for at most `last_answers`; whether they have.
     pub async fn serve(self, router: Router, stop: CancellationToken, last_answers: Duration) -> bool {
-        let (connections, places) = (TaskTracker::new(), Arc::new(Semaphore::new(most_connections())));
+        let connections = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(most_connections()));
         let accepting = async {
             loop {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -88,7 +89,8 @@ fn most_connections() -> usize {
 async fn serve_one(stream: TcpStream, router: Router, stop: CancellationToken, places: Arc<Semaphore>) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(KEPT_FOR);
-    let (watched, router) = (Connection::new(), TowerToHyperService::new(router));
+    let watched = Connection::new();
+    let router = TowerToHyperService::new(router);
     let service = service_fn(|request| {
         watched.asked();
         let answer = router.call(request);

@@ -54,7 +54,9 @@ impl Queue {
         let at_once = if self.is_fifo() { 1 } else { SENDS_AT_ONCE };
         let lengths = runs(messages.iter().map(Outgoing::bytes));
         let mut report = SendReport::default();
-        let (mut messages, mut first, mut calls) = (messages.into_iter(), 0, JoinSet::new());
+        let mut messages = messages.into_iter();
+        let mut first = 0;
+        let mut calls = JoinSet::new();
         let mut under_way = BTreeMap::new();
         // A name is looked up once, not by each batch in its turn.
         let mut give_up = match timeout_at(deadline, self.url()).await {

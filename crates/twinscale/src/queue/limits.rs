@@ -50,7 +50,9 @@ pub fn attribute_bytes(name: &str, attribute: &Attribute) -> usize {
 
 /// Cuts `sizes` into runs of at most [`MAX_ENTRIES`] entries and [`MAX_BYTES`] bytes, in order; gives their lengths.
 pub(super) fn runs(sizes: impl IntoIterator<Item = usize>) -> Vec<usize> {
-    let (mut runs, mut entries, mut bytes) = (Vec::new(), 0, 0);
+    let mut runs = Vec::new();
+    let mut entries = 0;
+    let mut bytes = 0;
     for size in sizes {
         if entries == MAX_ENTRIES || (entries > 0 && bytes + size > MAX_BYTES) {
             runs.push(entries);

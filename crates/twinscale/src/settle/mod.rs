@@ -168,12 +168,17 @@ impl Settling {
 
     /// A message came.
     pub(crate) fn hold(&mut self, key: Key, now: Duration) {
-        let (mut extend_at, mut visible_at) = (Duration::MAX, Duration::MAX);
+        let mut extend_at = Duration::MAX;
+        let mut visible_at = Duration::MAX;
         if let Some(heartbeat) = self.heartbeat {
             (extend_at, visible_at) = (now + heartbeat.old_enough(), now + heartbeat.visibility);
             self.next_look.get_or_insert(now + heartbeat.look_every());
         }
-        let (extending, lost, state, listed, failures) = (None, false, LeaseState::Handling, false, 0);
+        let extending = None;
+        let lost = false;
+        let state = LeaseState::Handling;
+        let listed = false;
+        let failures = 0;
         let held = Lease { received: now, extend_at, visible_at, extending, lost, state, listed, failures };
         self.held.insert(key, held);
     }
@@ -328,7 +333,9 @@ impl Settling {
         if now < look {
             return Default::default();
         }
-        let (mut due, mut over, mut next_look) = (Vec::new(), Vec::new(), now + heartbeat.look_every());
+        let mut due = Vec::new();
+        let mut over = Vec::new();
+        let mut next_look = now + heartbeat.look_every();
         for (key, held) in self.held.iter_mut().filter(|(_, held)| !held.lost) {
             if held.visible_at <= now {
                 held.lost = true;

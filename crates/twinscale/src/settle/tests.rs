@@ -205,7 +205,8 @@ fn a_lease_is_extended_before_half_of_it_has_passed_and_is_over_when_no_extensio
     let gaps = extended.windows(2).map(|pair| pair[1] - pair[0]).chain(extended.first().copied());
     assert!(gaps.clone().all(|gap| gap <= HEARTBEAT.every && gap >= HEARTBEAT.every / 2), "{extended:?}");
     assert!(extended.len() >= 4);
-    let (last, mut tries) = (*extended.last().expect("four"), 0);
+    let last = *extended.last().expect("four");
+    let mut tries = 0;
     while play.over.is_empty() {
         play.now = play.settling.next().expect("it is held");
         play.turn();
@@ -331,7 +332,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..300),
     ) {
         let mut play = if worker { Play::worker() } else { Play::new(Settling::of_function()) };
-        let (mut received, mut handling) = (0, Vec::new());
+        let mut received = 0;
+        let mut handling = Vec::new();
         for step in steps {
             match step {
                 Step::Receive(count) => for _ in 0..count {

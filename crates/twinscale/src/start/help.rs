@@ -32,7 +32,8 @@ pub(super) fn on_lambda(host: Host, runtime_api: Option<&str>) -> Result<(), Con
              variable for it: deploy it (`sam deploy`), or start the worker, which serves the same routes"
         }
     };
-    let (variable, advice) = ("AWS_LAMBDA_RUNTIME_API".to_owned(), advice.to_owned());
+    let variable = "AWS_LAMBDA_RUNTIME_API".to_owned();
+    let advice = advice.to_owned();
     Err(ConfigError { variable, value: None, advice }.into())
 }
 

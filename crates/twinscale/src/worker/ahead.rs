@@ -45,7 +45,8 @@ impl Ahead {
         if count == 0 {
             return 0;
         }
-        let (count, seconds) = (count as f64, time.as_secs_f64());
+        let count = count as f64;
+        let seconds = time.as_secs_f64();
         let before = self.handler.unwrap_or(seconds / count);
         self.handler = Some(before + (seconds / count - before) * count / (count + HALF));
         self.change()

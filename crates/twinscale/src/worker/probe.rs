@@ -38,7 +38,8 @@ pub(super) async fn ask(
     drain: &CancellationToken,
     patience: Option<Duration>,
 ) -> Result<QueueFacts, Ending> {
-    let (mut pace, began) = (Pace::new(1), Instant::now());
+    let mut pace = Pace::new(1);
+    let began = Instant::now();
     health.reached_queue(false);
     loop {
         // Three attempts at a name, three at the question, and the pause after them.

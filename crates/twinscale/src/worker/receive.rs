@@ -54,8 +54,10 @@ impl Receiver {
     ) -> bool {
         let mut pace = Pace::new(self.most);
         let mut receives: JoinSet<ReceiveAnswer> = JoinSet::new();
-        let (mut not_before, mut quiet_since) = (Instant::now(), Instant::now());
-        let (mut answered, mut answered_at) = (true, Instant::now());
+        let mut not_before = Instant::now();
+        let mut quiet_since = Instant::now();
+        let mut answered = true;
+        let mut answered_at = Instant::now();
         loop {
             self.promise(not_before, !receives.is_empty());
             let may_ask = receives.len() < pace.receives();
@@ -125,7 +127,9 @@ impl Receiver {
     }
 
     fn receive(&self, asked: usize) -> impl Future<Output = ReceiveAnswer> + use<> {
-        let (queue, wait_time, visibility) = (self.queue.clone(), self.wait_time, self.visibility);
+        let queue = self.queue.clone();
+        let wait_time = self.wait_time;
+        let visibility = self.visibility;
         async move {
             let began = Instant::now();
             let brought = queue.receive(asked, wait_time, visibility).await;

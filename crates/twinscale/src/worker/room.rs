@@ -55,7 +55,11 @@ impl Room {
         most_bytes: usize,
     ) -> Self {
         let free = capacity as isize;
-        let (since, bytes, asked, largest, paused) = (None, 0, 0, 0, false);
+        let since = None;
+        let bytes = 0;
+        let asked = 0;
+        let largest = 0;
+        let paused = false;
         let state = RoomState { capacity: free, free, since, ahead, bytes, most_bytes, asked, largest, paused };
         let state = Mutex::new(state);
         Self { state, freed: Notify::new(), enough, linger }
@@ -223,7 +227,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_receive_asks_at_once_when_there_is_room_for_ten() {
-        let (room, began) = (Room::new(25, None, 10, LINGER, PLENTY), Instant::now());
+        let room = Room::new(25, None, 10, LINGER, PLENTY);
+        let began = Instant::now();
         assert_eq!((room.take().await, room.take().await), (10, 10));
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert_eq!(room.take().await, 5);
@@ -232,7 +237,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_linger_counts_from_the_first_free_place_even_if_the_asking_starts_anew() {
-        let (room, began) = (Room::new(10, None, 10, LINGER, PLENTY), Instant::now());
+        let room = Room::new(10, None, 10, LINGER, PLENTY);
+        let began = Instant::now();
         room.take().await;
         room.free(1);
         for _ in 0..5 {
@@ -268,7 +274,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_room_made_smaller_than_ten_asks_at_once_when_all_of_it_is_free() {
-        let (room, began) = (Room::new(40, None, 10, LINGER, PLENTY), Instant::now());
+        let room = Room::new(40, None, 10, LINGER, PLENTY);
+        let began = Instant::now();
         room.change(-38);
         assert_eq!(room.take().await, 2);
         room.free(2);

@@ -89,7 +89,8 @@ impl<H: Handler> Worker<H> {
             Ok(known) => known,
             Err(ending) => return ending,
         };
-        let (visibility, max_receives) = (known.visibility, known.max_receives);
+        let visibility = known.visibility;
+        let max_receives = known.max_receives;
         if let Some(every) = settings.heartbeat_every.filter(|every| settings.heartbeat && *every >= visibility) {
             tracing::error!(
                 "HEARTBEAT_MS={}: write less than the queue's visibility timeout, {visibility:?}: messages would be given out \
@@ -138,7 +139,9 @@ impl<H: Handler> Worker<H> {
         let (happened, happenings) = mpsc::unbounded_channel();
         let settling = AbortOnDropHandle::new(tokio::spawn(self.settler(room.clone(), visibility).run(happenings)));
 
-        let (handler, ordered, batches) = (Arc::new(self.handler), self.queue.is_fifo(), TaskTracker::new());
+        let handler = Arc::new(self.handler);
+        let ordered = self.queue.is_fifo();
+        let batches = TaskTracker::new();
         let receiver = Receiver {
             queue: self.queue,
             room,

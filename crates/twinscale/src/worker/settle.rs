@@ -86,7 +86,8 @@ pub(super) struct MessagesInHand {
 
 impl MessagesInHand {
     pub(super) fn empty() -> Self {
-        let (held, tally) = (HashMap::new(), Tally::default());
+        let held = HashMap::new();
+        let tally = Tally::default();
         Self { began: Instant::now(), held, owed: 0, dropped: 0, handled: (0, Duration::ZERO), tally }
     }
 }
@@ -208,9 +209,13 @@ impl WorkerSettler {
     }
 
     fn hold(&mut self, message: Arc<Message>, lost: CancellationToken, paid: bool) {
-        let (key, bytes) = (message.here.key, message.bytes());
+        let key = message.here.key;
+        let bytes = message.bytes();
         self.settling.hold(key, self.now());
-        let (received_at, started, reason, go_on) = (SystemTime::now(), None, String::new(), None);
+        let received_at = SystemTime::now();
+        let started = None;
+        let reason = String::new();
+        let go_on = None;
         let held = HeldMessage { message, bytes, received_at, started, lost, paid, reason, go_on };
         self.hand.held.insert(key, held);
     }
@@ -238,13 +243,15 @@ impl WorkerSettler {
         }
         self.hand.tally.aborted += usize::from(*verdict == Verdict::Late && started.is_some());
         if self.journal.is_on() {
-            let (received, started) = (held.received_at, started.map(|(_, at)| at));
+            let received = held.received_at;
+            let started = started.map(|(_, at)| at);
             self.journal.message(message, Times { received, started, finished: SystemTime::now() }, verdict.word());
         }
     }
 
     fn settle(&mut self, message: Arc<Message>, verdict: Verdict) {
-        let (key, now) = (message.here.key, self.now());
+        let key = message.here.key;
+        let now = self.now();
         verdict.tell(&message);
         match verdict {
             Verdict::Handled(Outcome::Done) | Verdict::Duplicate => {
@@ -323,7 +330,8 @@ impl WorkerSettler {
         self.pay(key);
         let Some(held) = self.hand.held.remove(&key) else { return };
         self.hand.dropped += held.bytes;
-        let (id, receive_count) = (&held.message.id, held.message.receive_count);
+        let id = &held.message.id;
+        let receive_count = held.message.receive_count;
         match fate {
             Fate::Lost => {
                 self.metrics.lost_lease.add(1);

@@ -85,7 +85,8 @@ async fn work<H: Handler>(context: Context, handler: H) -> Result<Ending, Error>
     let telling = tokio::spawn(admin.serve(telling, stop_admin.clone(), LAST_ANSWERS_WITHIN));
     journal.ready();
 
-    let (drain, told_to_stop) = (shutdown.drain.clone(), shutdown.drain);
+    let drain = shutdown.drain.clone();
+    let told_to_stop = shutdown.drain;
     let written = journal.clone();
     let working = async move {
         if config.worker.receive {

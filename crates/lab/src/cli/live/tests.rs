@@ -91,7 +91,8 @@ fn progress(done: u64) -> Progress {
 async fn every_viewer_follows_to_the_end_whoever_goes_away_or_reloads_in_between() {
     let mut live = live().await;
     assert!(live.address.ip().is_loopback(), "{}", live.address);
-    let (mut stays, mut leaves) = (Viewer::of(&live).await, Viewer::of(&live).await);
+    let mut stays = Viewer::of(&live).await;
+    let mut leaves = Viewer::of(&live).await;
     assert_eq!((stays.next().await.0, leaves.next().await.0), ("state".to_owned(), "state".to_owned()));
     live.show(&progress(1));
     let (_, state) = stays.next().await;

@@ -113,7 +113,8 @@ impl<'de> Visitor<'de> for Whole<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Offer, A::Error> {
         let mut offer = Offer::default();
-        let (mut products, mut terms) = (false, false);
+        let mut products = false;
+        let mut terms = false;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "offerCode" => offer.code = map.next_value()?,

@@ -253,7 +253,8 @@ impl ClusterHistory {
             .map(|pair| {
                 let ((_, before), (at, after)) = (pair[0], pair[1]);
                 let t = Duration::from_millis(at.saturating_sub(origin)).as_secs_f64();
-                let (from, to) = (before.wanted, after.wanted);
+                let from = before.wanted;
+                let to = after.wanted;
                 let keda = |reason| Decision {
                     t,
                     from,

@@ -41,7 +41,8 @@ fn attribute(from: &ReceivedAttribute) -> Value {
 pub fn events(records: impl IntoIterator<Item = Value>) -> Vec<(String, usize)> {
     const AROUND: usize = r#"{"Records":[]}"#.len();
     let mut events = Vec::new();
-    let (mut text, mut count) = (String::new(), 0);
+    let mut text = String::new();
+    let mut count = 0;
     let mut close = |text: &mut String, count: &mut usize| {
         if *count > 0 {
             events.push((format!(r#"{{"Records":[{text}]}}"#), *count));

@@ -41,9 +41,11 @@ pub(super) fn draw(view: View, data: &mut Data) {
         picture.marks.extend(percentiles(label, color, target));
         if let Some(seeds) = &target.seeds {
             let Columns { x, median, low, high } = &seeds.latency;
-            let (x, y) = (data.column(x.clone()), all(median.iter().copied()));
+            let x = data.column(x.clone());
+            let y = all(median.iter().copied());
             let label = format!("{label}, {} seeds", seeds.count);
-            let (low, high) = (all(low.iter().copied()), all(high.iter().copied()));
+            let low = all(low.iter().copied());
+            let high = all(high.iter().copied());
             picture.lines.push(Line { label, color, dash: 3, x, y, low, high, step: true, fill: false });
         }
     }
@@ -60,7 +62,9 @@ pub(super) fn draw(view: View, data: &mut Data) {
 fn shares(target: &Target) -> (Vec<f64>, Vec<f64>) {
     let total: f64 = target.latency_histogram.iter().map(|bucket| bucket.count as f64).sum();
     let Some(first) = target.latency_histogram.first().filter(|_| total > 0.0) else { return Default::default() };
-    let (mut x, mut y, mut sum) = (vec![(first.le * 0.9).max(0.001)], vec![0.0], 0.0);
+    let mut x = vec![(first.le * 0.9).max(0.001)];
+    let mut y = vec![0.0];
+    let mut sum = 0.0;
     for bucket in &target.latency_histogram {
         sum += bucket.count as f64;
         x.push(bucket.le.max(0.001_1));

@@ -56,9 +56,11 @@ fn same(a: &Decision, b: &Decision) -> bool {
 /// Changes come before looks that changed nothing; of those that are too many, every so-manieth stays.
 fn thinned(groups: Vec<Group<'_>>, most: usize) -> Vec<Group<'_>> {
     let changes = groups.iter().filter(|group| group.changed()).count();
-    let (keep_changes, keep_looks) = (changes.min(most), most.saturating_sub(changes));
+    let keep_changes = changes.min(most);
+    let keep_looks = most.saturating_sub(changes);
     let looks = groups.len() - changes;
-    let (mut change, mut look) = (0, 0);
+    let mut change = 0;
+    let mut look = 0;
     let stays = |nth: &mut usize, of: usize, keep: usize| {
         *nth += 1;
         // Evenly: the running share of those kept passes a whole number.

@@ -88,7 +88,8 @@ fn left_out(series: &Series, room: usize) -> String {
         (false, _) => String::new(),
         (true, false) => format!(" {}: looks in a row that came to the same share a mark.", series.label),
         (true, true) => {
-            let (looks, all) = (count(looks as u64), count(all as u64));
+            let looks = count(looks as u64);
+            let all = count(all as u64);
             format!(" {}: the marks stand for {looks} of {all} looks.", series.label)
         }
     }

@@ -20,7 +20,8 @@ pub(super) fn of_text(text: &str) -> Result<Vec<RecordedMetric>, Mistake> {
     let lines = text.lines().enumerate().filter(|(_, line)| line.starts_with("DATAPOINTS\t"));
     let point = |(n, line): (usize, &str)| {
         let mut cells = line.split('\t').skip(1);
-        let (value, at) = (cells.next().and_then(|cell| cell.parse().ok()), cells.next().and_then(seconds));
+        let value = cells.next().and_then(|cell| cell.parse().ok());
+        let at = cells.next().and_then(seconds);
         let seen = at.zip(value).map(|(at, value)| Reading { at, value, line: Some(n + 1), empty: false });
         seen.ok_or((Some(n + 1), format!("'{line}': there is no time and value in it")))
     };
@@ -45,7 +46,8 @@ pub(super) fn of_json(answer: &Value) -> Result<Vec<RecordedMetric>, Mistake> {
     let mut partial = None;
     for result in results {
         let text = |field: &str| result[field].as_str().unwrap_or_default().to_owned();
-        let (id, label) = (text("Id"), text("Label"));
+        let id = text("Id");
+        let label = text("Label");
         let name = if label.is_empty() { id.clone() } else { label };
         // A command line that turns pages gives the parts of one metric one after the other.
         partial = (result["StatusCode"] == "PartialData").then(|| name.clone());

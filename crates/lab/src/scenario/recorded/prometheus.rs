@@ -12,7 +12,8 @@ pub(super) fn metrics(answer: &Value) -> Result<Vec<RecordedMetric>, Mistake> {
     if answer["status"] != "success" {
         return Err((None, format!("Prometheus answered {}: {}", answer["status"], answer["error"])));
     }
-    let (kind, result) = (&answer["data"]["resultType"], answer["data"]["result"].as_array());
+    let kind = &answer["data"]["resultType"];
+    let result = answer["data"]["result"].as_array();
     let Some(result) = result.filter(|_| kind == "matrix") else {
         return Err((None, format!("a result of type {kind}: ask /api/v1/query_range, which answers a matrix")));
     };

@@ -48,7 +48,8 @@ fn the_default_strategy_counts_running_jobs_twice_where_messages_in_flight_are_l
             Some(ScaledJobSettings { strategy, triggers, messages_per_job: Some(1), ..ScaledJobSettings::default() });
         run_eks(&scenario).latency_seconds.expect("done").p95
     };
-    let (default, accurate) = (few(Strategy::Default), few(Strategy::Accurate));
+    let default = few(Strategy::Default);
+    let accurate = few(Strategy::Accurate);
     assert!(accurate + 30.0 < default, "accurate {accurate}, default {default}");
 }
 

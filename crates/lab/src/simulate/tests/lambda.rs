@@ -63,7 +63,8 @@ fn a_deployment_starts_every_environment_anew() {
         assert_eq!(target.messages.done, 4000);
         target.usage.cold_starts.expect("counted")
     };
-    let (none, three) = (cold(0), cold(50));
+    let none = cold(0);
+    let three = cold(50);
     assert!(three > 3 * none, "{none} {three}");
 }
 
@@ -99,7 +100,8 @@ fn a_message_reaches_the_function_with_the_published_latency() {
     };
     let near = |ours: f64, published: f64, of: f64| (ours - published).abs() <= of * published;
     // bitesizedserverless.com (2022).
-    let (standard, fifo) = (latency(false), latency(true));
+    let standard = latency(false);
+    let fifo = latency(true);
     assert!(near(standard.p50, 0.016, 0.1) && near(standard.p90, 0.034, 0.1), "{standard:?}");
     assert!(near(standard.p99, 0.105, 0.25), "{standard:?}");
     assert!(near(fifo.p50, 0.028, 0.1) && near(fifo.p99, 0.645, 0.25), "{fifo:?}");
@@ -117,7 +119,10 @@ fn what_a_handler_throws_fails_its_whole_batch_and_the_mapping_backs_off_by_each
         })
     };
     let invocations = |target: &Target| target.usage.invocations.expect("counted") as f64;
-    let (well, few, many, reported) = (run(0.0, false), run(0.01, false), run(0.1, false), run(0.1, true));
+    let well = run(0.0, false);
+    let few = run(0.01, false);
+    let many = run(0.1, false);
+    let reported = run(0.1, true);
     // Messages wait all the time, so the ramp goes on against the failures; with partial responses nothing slows it down.
     assert!(invocations(&few) < 0.9 * invocations(&well), "{} {}", invocations(&few), invocations(&well));
     assert!(invocations(&many) < 0.4 * invocations(&well), "{} {}", invocations(&many), invocations(&well));
@@ -149,7 +154,8 @@ fn a_standard_mapping_passes_five_megabytes_a_second_to_managed_instances() {
         target.drain_seconds.expect("drained")
     };
     // 200 MB.
-    let (instances, functions) = (drained(true), drained(false));
+    let instances = drained(true);
+    let functions = drained(false);
     assert!((39.0..45.0).contains(&instances), "{instances}");
     assert!(functions < 30.0, "{functions}");
 }
@@ -192,7 +198,8 @@ fn low_traffic_may_keep_a_batch_beyond_its_window() {
         });
         target.latency_seconds.expect("done").p50
     };
-    let (window, low) = (p50(0, 0.02), p50(20, 0.02));
+    let window = p50(0, 0.02);
+    let low = p50(20, 0.02);
     assert!((2.0..2.5).contains(&window) && (20.0..20.5).contains(&low), "{window} {low}");
     assert!(p50(20, 5.0) < 3.0, "with the next message it goes");
 }

@@ -38,7 +38,8 @@ fn pods_without_a_node_count_as_replicas_and_work_nothing() {
 #[test]
 fn the_image_is_pulled_once_a_node() {
     let pull = |wait: &str| Nodes { image_pull: wait.parse().expect("a wait"), ..karpenter() };
-    let (fast, slow) = (drained(&on_nodes(pull("0s"))), drained(&on_nodes(pull("40s"))));
+    let fast = drained(&on_nodes(pull("0s")));
+    let slow = drained(&on_nodes(pull("40s")));
     assert!((10.0..=45.0).contains(&(slow - fast)), "{fast} {slow}: four pods of a node wait for one pull, not four");
 }
 
@@ -49,7 +50,8 @@ fn empty_nodes_are_removed_down_to_the_initial_number_and_nodes_are_counted_unti
         let eks = run_eks(scenario);
         (eks.floor_seconds.expect("at the floor"), eks.usage.instance_seconds.expect("there are nodes"))
     };
-    let (soon, late) = (seconds(&nodes(30)), seconds(&nodes(600)));
+    let soon = seconds(&nodes(30));
+    let late = seconds(&nodes(600));
     assert!(late.0 >= soon.0 + 500.0, "{soon:?} {late:?}");
     assert!(late.1 >= soon.1 + 3.0 * 500.0, "three nodes more, each 570 s longer: {soon:?} {late:?}");
 }

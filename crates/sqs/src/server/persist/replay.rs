@@ -34,7 +34,8 @@ impl Kept {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(PersistError::File { file: file.to_owned(), error }),
         };
-        let (mut lines, mut first) = (BufReader::new(open), Vec::new());
+        let mut lines = BufReader::new(open);
+        let mut first = Vec::new();
         let read = lines.read_until(b'\n', &mut first);
         if read.map_err(|error| PersistError::File { file: file.to_owned(), error })? == 0 {
             return Ok(None);
