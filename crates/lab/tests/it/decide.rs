@@ -101,7 +101,8 @@ fn last_week_is_asked_about_and_held_against_what_was_observed() {
     let last = told.lines().last().unwrap_or_default();
     assert!(last.starts_with("last week    the oldest message on Lambda: 1.0 s observed"), "{told}");
     assert!(
-        last.contains("concurrent invocations on Lambda: 1.0 observed, ") && last.contains("an invocation: 52"),
+        last.contains("concurrent invocations on Lambda: 1.0 observed, ")
+            && last.contains("an invocation: 521 ms observed"),
         "{told}"
     );
     assert!(
